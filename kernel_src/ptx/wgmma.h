@@ -1,0 +1,44 @@
+// Warpgroup matrix multiply of Hopper (sm_90a): everything but the multiply itself. wgmma_ss and
+// wgmma_rs need one literal operand list per shape, so runtime/wgmma_source writes just the shapes
+// that a variant uses, as "ptx/wgmma_ops.h":
+//
+//   template <Dtype kDtype, bool kTransB>   // D[64 x N] (+)= A[64 x 16] · B[16 x N], N = 2R
+//   void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b, bool accumulate);       // A from shared
+//   memory void wgmma_rs(float (&d)[R], const u32 (&a)[4], u64 desc_b, bool accumulate);  // A from
+//   registers
+#pragma once
+#include "types.h"
+
+namespace flashjit::ptx {
+
+// PTX ISA 9.7.15.7.1: wgmma.fence; orders register and shared accesses before the next wgmma.
+__device__ __forceinline__ void wgmma_fence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+// PTX ISA 9.7.15.7.2: wgmma.commit_group.
+__device__ __forceinline__ void wgmma_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+// PTX ISA 9.7.15.7.3: wgmma.wait_group; at most kKeep groups stay in flight.
+template <int kKeep>
+__device__ __forceinline__ void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kKeep) : "memory");
+}
+// Emits nothing; keeps the compiler from moving accesses of d across this point.
+template <int N>
+__device__ __forceinline__ void pin_registers(float (&d)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+// PTX ISA 9.7.19.5: setmaxnreg; every warp of the warpgroup, kRegs a multiple of 8 in 24 … 256.
+template <int kRegs>
+__device__ __forceinline__ void setmaxnreg_inc() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegs));
+}
+template <int kRegs>
+__device__ __forceinline__ void setmaxnreg_dec() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegs));
+}
+
+}  // namespace flashjit::ptx

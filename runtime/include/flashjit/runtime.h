@@ -1,0 +1,151 @@
+// The C++ API: a Runtime owns the variants of one device and runs attention with them.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flashjit/error.h"
+#include "flashjit/kernel_config.h"
+#include "flashjit/tensor_view.h"
+
+struct CUstream_st;  // CUstream and cudaStream_t are pointers to it
+
+namespace spdlog {
+class logger;
+}
+
+namespace flashjit {
+
+using Stream = ::CUstream_st*;
+
+// Where row 0 of the causal triangle stands when seqlen_q != seqlen_kv.
+enum class CausalAlignment : int {
+  kBottomRight = 0,  // the last query row sees the last key: key <= row + seqlen_kv - seqlen_q
+  kTopLeft = 1,      // key <= row
+};
+
+// One attention: O = softmax(Q·Kᵀ · scale) V with the mask applied to the scores.
+struct AttentionArgs {
+  TensorView q;  // [batch, seqlen_q,  heads_q,  head_dim_qk]
+  TensorView k;  // [batch, seqlen_kv, heads_kv, head_dim_qk]
+  TensorView v;  // [batch, seqlen_kv, heads_kv, head_dim_v]
+  TensorView o;  // [batch, seqlen_q,  heads_q,  head_dim_v], written
+  bool causal = false;
+  CausalAlignment alignment = CausalAlignment::kBottomRight;
+  std::optional<float> softmax_scale;  // default 1/sqrt(head_dim_qk); any finite value
+  float* lse =
+      nullptr;  // optional output, dense fp32 [batch, heads_q, seqlen_q], natural logarithm
+  void* workspace =
+      nullptr;  // optional device memory, 256-byte aligned; see Runtime::workspace_bytes
+  std::size_t workspace_size = 0;  // bytes
+};
+
+enum class Backend : int {
+  kAuto = 0,  // cuda, else cpu with one logged warning
+  kCuda = 1,
+  kCpu = 2,       // fast host implementation; tensors in host memory
+  kEmulated = 3,  // the real kernels on a CPU; needs libflashjit_emulator
+};
+
+struct Options {
+  Backend backend = Backend::kAuto;
+  int device = 0;  // CUDA ordinal
+  // Forces the kernel family, for comparisons and tests; the fastest legal one otherwise.
+  std::optional<Family> family;
+  // Forces the whole tiling; must be legal for the problems that are run.
+  std::optional<Tiling> tiling;
+  // Defaults come from the environment (see README, "Settings"); a value here wins.
+  std::optional<std::filesystem::path> cache_dir;
+  std::optional<std::filesystem::path>
+      kernel_dir;  // edited kernel sources instead of the embedded ones
+  std::optional<std::vector<std::filesystem::path>> bundles;
+  std::optional<bool> offline;
+  std::shared_ptr<spdlog::logger> logger;  // default: a quiet logger named "flashjit" on stderr
+};
+
+struct DeviceInfo {
+  std::string name;  // "NVIDIA H100 80GB HBM3", "cpu", "emulator"
+  Arch arch;         // what variants are compiled for
+  int sm_count = 0;
+  std::size_t l2_bytes = 0;
+  std::size_t total_memory = 0;  // bytes
+  int memory_clock_khz = 0;
+  int driver_version = 0;  // as cuDriverGetVersion: 13000 is 13.0; 0 without a driver
+};
+
+// Registers, spills and shared memory of a compiled variant.
+struct ResourceUse {
+  int registers = 0;           // per thread
+  int spill_store_bytes = 0;   // per thread
+  int spill_load_bytes = 0;    // per thread
+  int stack_bytes = 0;         // per thread
+  int static_smem_bytes = 0;   // per CTA
+  int dynamic_smem_bytes = 0;  // per CTA, from smem_plan()
+  int threads = 0;             // per CTA
+};
+
+// Where a variant came from the last time it was needed.
+enum class VariantOrigin : int { kMemory = 0, kBundle = 1, kDiskCache = 2, kCompiled = 3 };
+const char* to_string(VariantOrigin origin);
+
+// What one prepare() or forward() used.
+struct VariantInfo {
+  std::string name;  // fwd_sm90_bf16_d128_causal_m128n128s2
+  KernelConfig config;
+  VariantOrigin origin = VariantOrigin::kMemory;
+  std::string selected_by;  // "heuristic", "forced", "record exact", …
+  double compile_ms = 0;    // NVRTC time, from the entry if it was cached
+  double load_ms = 0;       // look-up, read, verify and module load of this process
+  ResourceUse resources;
+  std::string cache_key;  // hex SHA-256
+};
+
+struct Stats {
+  std::uint64_t memory_hits = 0;
+  std::uint64_t bundle_hits = 0;
+  std::uint64_t disk_hits = 0;
+  std::uint64_t compiles = 0;
+  std::uint64_t corrupt_entries = 0;
+  double compile_ms = 0;
+};
+
+// Thread-safe. Calls are asynchronous on the caller's stream and never synchronise; the first call
+// of a variant compiles it or loads it from the cache. Destroy it only after the work that it
+// launched has finished.
+class Runtime {
+ public:
+  explicit Runtime(const Options& options = {});
+  ~Runtime();
+  Runtime(Runtime&&) noexcept;
+  Runtime& operator=(Runtime&&) noexcept;
+
+  // Throws Error; nothing was written to O or LSE then. `stream` null is the legacy default stream.
+  void forward(const AttentionArgs& args, Stream stream = nullptr);
+
+  // Compiles or loads what forward(args) would use, without running it; data pointers may be null.
+  VariantInfo prepare(const AttentionArgs& args);
+
+  // Bytes of AttentionArgs::workspace that forward(args) wants; 0 for most variants. With a null
+  // workspace the runtime allocates on the stream (cuMemAllocAsync).
+  std::size_t workspace_bytes(const AttentionArgs& args);
+
+  Backend backend() const;  // never kAuto
+  const DeviceInfo& device() const;
+  std::vector<VariantInfo> loaded_variants() const;
+  Stats stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "0.1.0"
+const char* version();
+
+}  // namespace flashjit
