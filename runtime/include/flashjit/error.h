@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "flashjit/export.h"
+
 namespace flashjit {
 
 enum class ErrorCode : int {
@@ -24,9 +26,9 @@ enum class ErrorCode : int {
 };
 
 // "invalid_argument", …; stable, for logs and the C ABI.
-const char* to_string(ErrorCode code);
+FLASHJIT_API const char* to_string(ErrorCode code);
 
-class Error : public std::runtime_error {
+class FLASHJIT_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
 

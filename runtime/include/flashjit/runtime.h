@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "flashjit/error.h"
+#include "flashjit/export.h"
 #include "flashjit/kernel_config.h"
 #include "flashjit/tensor_view.h"
 
@@ -92,7 +93,7 @@ struct ResourceUse {
 
 // Where a variant came from the last time it was needed.
 enum class VariantOrigin : int { kMemory = 0, kBundle = 1, kDiskCache = 2, kCompiled = 3 };
-const char* to_string(VariantOrigin origin);
+FLASHJIT_API const char* to_string(VariantOrigin origin);
 
 // What one prepare() or forward() used.
 struct VariantInfo {
@@ -118,7 +119,7 @@ struct Stats {
 // Thread-safe. Calls are asynchronous on the caller's stream and never synchronise; the first call
 // of a variant compiles it or loads it from the cache. Destroy it only after the work that it
 // launched has finished.
-class Runtime {
+class FLASHJIT_API Runtime {
  public:
   explicit Runtime(const Options& options = {});
   ~Runtime();
@@ -146,6 +147,6 @@ class Runtime {
 };
 
 // "0.1.0"
-const char* version();
+FLASHJIT_API const char* version();
 
 }  // namespace flashjit

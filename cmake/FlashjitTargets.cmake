@@ -1,0 +1,23 @@
+# What every target of this project shares: warnings, sanitizers, include paths. Never inherited by consumers.
+
+function(flashjit_private_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-unknown-pragmas $<$<BOOL:${FLASHJIT_WERROR}>:-Werror>)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime)
+  if(FLASHJIT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${FLASHJIT_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${FLASHJIT_SANITIZE})
+  endif()
+endfunction()
+
+# Writes ${out}, a source that defines flashjit::embedded_kernel_sources() with every device file in it.
+function(flashjit_embed_kernel_sources out)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernel_src/*.h
+       ${PROJECT_SOURCE_DIR}/kernel_src/*.cuh)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}/kernel_src -DOUT=${out} -P
+            ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    COMMENT "Embedding kernel sources"
+    VERBATIM)
+endfunction()
