@@ -1,0 +1,126 @@
+#include "tuning_record.h"
+
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "flashjit/error.h"
+
+namespace flashjit {
+namespace {
+
+int bucket_of(std::int64_t n) {
+  const auto rounded = std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1)));
+  return static_cast<int>(std::min<std::uint64_t>(rounded, 1u << 30));
+}
+
+// Binary orders of magnitude between two buckets, over all dimensions; heads_per_kv must agree.
+constexpr int kFar = 1 << 20;
+int distance(const ShapeBucket& a, const ShapeBucket& b) {
+  if (a.heads_per_kv != b.heads_per_kv) return kFar;
+  const auto log2 = [](int n) {
+    return static_cast<int>(std::bit_width(static_cast<unsigned>(n)));
+  };
+  return std::abs(log2(a.seqlen_q) - log2(b.seqlen_q)) +
+         std::abs(log2(a.seqlen_kv) - log2(b.seqlen_kv)) +
+         std::abs(log2(a.batch_heads) - log2(b.batch_heads));
+}
+
+// A factor of four in one dimension, or of two in two.
+constexpr int kNear = 2;
+
+void read_file(const std::filesystem::path& path,
+               spdlog::logger& logger,
+               std::vector<TuningRecord>& out) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    logger.warn("tuning record {} cannot be read; it is ignored", path.string());
+    return;
+  }
+  try {
+    out.push_back(parse_tuning_record(text.str()));
+  } catch (const Error& error) {
+    logger.warn("{}: {}; it is ignored", path.string(), error.what());
+  }
+}
+
+}  // namespace
+
+DeviceModel device_model(const DeviceInfo& device) {
+  return {device.name, device.sm_count, device.memory_clock_khz};
+}
+
+ShapeBucket shape_bucket(const ProblemShape& shape) {
+  return {.seqlen_q = bucket_of(shape.seqlen_q),
+          .seqlen_kv = bucket_of(shape.seqlen_kv),
+          .batch_heads = bucket_of(static_cast<std::int64_t>(shape.batch) * shape.num_heads_q),
+          .heads_per_kv = shape.num_heads_kv > 0 ? shape.num_heads_q / shape.num_heads_kv : 1};
+}
+
+const char* to_string(RecordMatch match) {
+  switch (match) {
+    case RecordMatch::kExact:
+      return "exact";
+    case RecordMatch::kNearBucket:
+      return "near bucket";
+    case RecordMatch::kOtherDevice:
+      return "other device";
+    case RecordMatch::kOtherSources:
+      return "other sources";
+    case RecordMatch::kNone:
+      return "none";
+  }
+  return "unknown";
+}
+
+TuningRecords::TuningRecords(std::vector<TuningRecord> records) : records_(std::move(records)) {}
+
+TuningRecords TuningRecords::load(const std::vector<std::filesystem::path>& directories,
+                                  spdlog::logger& logger) {
+  std::vector<TuningRecord> records;
+  for (const auto& directory : directories) {
+    std::error_code error;
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+      if (entry.path().extension() == ".json" && entry.is_regular_file(error))
+        files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const auto& file : files) read_file(file, logger, records);
+  }
+  return TuningRecords(std::move(records));
+}
+
+RecordLookup TuningRecords::find(const DeviceModel& device,
+                                 const Arch& arch,
+                                 const Problem& problem,
+                                 const ProblemShape& shape,
+                                 const FamilyDigests& digests) const {
+  const ShapeBucket bucket = shape_bucket(shape);
+  RecordLookup best;
+  int best_distance = kFar;
+  for (const TuningRecord& record : records_) {
+    if (record.problem != problem || record.arch != arch) continue;
+    const int away = distance(record.bucket, bucket);
+    if (away > kNear) continue;
+    RecordMatch match = away == 0 ? RecordMatch::kExact : RecordMatch::kNearBucket;
+    if (record.device != device) match = RecordMatch::kOtherDevice;
+    if (record.sources_digest != digests[static_cast<std::size_t>(record.winner.family)]) {
+      match = RecordMatch::kOtherSources;
+    }
+    // The first record of equal rank wins: directories come in the order of the layers.
+    if (match < best.match || (match == best.match && away < best_distance)) {
+      best = {match, &record};
+      best_distance = away;
+    }
+  }
+  return best;
+}
+
+}  // namespace flashjit

@@ -1,0 +1,164 @@
+// Tuning records: the JSON round trip, what a bad file says, and how a look-up ranks what it finds.
+#include "tuning_record.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "support/catch.h"
+
+namespace flashjit {
+namespace {
+
+constexpr Problem kProblem = {.dtype = Dtype::kFp16,
+                              .head_dim_qk = 192,
+                              .head_dim_v = 128,
+                              .mask = MaskKind::kCausal,
+                              .return_lse = true};
+const FamilyDigests kDigests = {"d-standard", "d-simt", "d-sm80", "d-sm90"};
+
+ProblemShape make_shape(int batch, int heads_q, int heads_kv, int seqlen_q, int seqlen_kv) {
+  ProblemShape shape;
+  shape.batch = batch;
+  shape.num_heads_q = heads_q;
+  shape.num_heads_kv = heads_kv;
+  shape.seqlen_q = seqlen_q;
+  shape.seqlen_kv = seqlen_kv;
+  shape.softmax_scale = 0.125f;
+  return shape;
+}
+
+TuningRecord make_record(int seqlen, int block_n) {
+  TuningRecord record;
+  record.device = {"NVIDIA H100 80GB HBM3", 132, 2619000};
+  record.arch = {9, 0, true};
+  record.driver_version = 13000;
+  record.sources_digest = "d-sm90";
+  record.problem = kProblem;
+  record.shape = make_shape(4, 16, 16, seqlen, seqlen);
+  record.bucket = shape_bucket(record.shape);
+  record.winner = {.family = Family::kSm90,
+                   .block_m = 192,
+                   .block_n = block_n,
+                   .num_stages = 3,
+                   .num_q_stages = 2,
+                   .num_warps = 12,
+                   .overlap = true,
+                   .ping_pong = true,
+                   .skip_masked = true,
+                   .row_sum_by_mma = true,
+                   .schedule = Schedule::kDynamic,
+                   .rescale = Rescale::kOptimistic,
+                   .epilogue = Epilogue::kStaged,
+                   .producer_regs = 32,
+                   .consumer_regs = 160};
+  record.winner_us = 12.5;
+  record.default_us = 13.25;
+  record.policy = "median of 20";
+  record.date = "2026-01-02T03:04:05Z";
+  record.candidates = {{record.winner, 12.5, 0.25, ""}, {Tiling{}, 0, 0, "launch failed"}};
+  return record;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+TEST_CASE("a tuning record survives the round trip through JSON") {
+  const TuningRecord record = make_record(4096, 80);
+  const TuningRecord again = parse_tuning_record(to_json(record));
+  CHECK(again.device == record.device);
+  CHECK(again.arch == record.arch);
+  CHECK(again.driver_version == record.driver_version);
+  CHECK(again.sources_digest == record.sources_digest);
+  CHECK(again.problem == record.problem);
+  CHECK(again.bucket == record.bucket);
+  CHECK(again.shape.seqlen_kv == record.shape.seqlen_kv);
+  CHECK(again.winner == record.winner);
+  CHECK(again.winner_us == record.winner_us);
+  CHECK(again.default_us == record.default_us);
+  CHECK(again.date == record.date);
+  REQUIRE(again.candidates.size() == 2);
+  CHECK(again.candidates[1].error == "launch failed");
+  CHECK(again.candidates[1].tiling == Tiling{});
+  CHECK(to_json(again) == to_json(record));
+}
+
+TEST_CASE("a bad tuning record says what is wrong with it") {
+  const std::string good = to_json(make_record(4096, 80));
+  for (std::size_t length = 0; length + 2 < good.size(); length += 7) {
+    CHECK_THROWS_AS(parse_tuning_record(good.substr(0, length)), Error);
+  }
+  const auto message = [](const std::string& text) -> std::string {
+    try {
+      parse_tuning_record(text);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kData);
+      return error.what();
+    }
+    return "no error";
+  };
+  CHECK_THAT(message(replaced(good, "record/1", "record/2")), ContainsSubstring("schema"));
+  CHECK_THAT(message(replaced(good, "\"block_m\"", "\"block_x\"")),
+             ContainsSubstring("'block_m' is missing"));
+  CHECK_THAT(message(replaced(good, "\"optimistic\"", "\"hopeful\"")),
+             ContainsSubstring("hopeful"));
+  CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": \"many\"")),
+             ContainsSubstring("'sm_count' has the wrong type"));
+  CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": 132, \"color\": 1")),
+             ContainsSubstring("unknown field 'color'"));
+}
+
+TEST_CASE("shape buckets are powers of two with their edges included") {
+  CHECK(shape_bucket(make_shape(1, 1, 1, 1, 1)) == ShapeBucket{1, 1, 1, 1});
+  CHECK(shape_bucket(make_shape(4, 16, 2, 4096, 4097)) == ShapeBucket{4096, 8192, 64, 8});
+  CHECK(shape_bucket(make_shape(0, 16, 16, 0, 0)) == ShapeBucket{1, 1, 1, 1});
+}
+
+TEST_CASE("a look-up ranks exact, near, other device, other sources") {
+  TuningRecord exact = make_record(4096, 80);
+  TuningRecord near = make_record(8192, 96);
+  TuningRecord far = make_record(65536, 112);
+  TuningRecord other_device = make_record(4096, 128);
+  other_device.device.sm_count = 114;
+  TuningRecord stale = make_record(4096, 144);
+  stale.sources_digest = "yesterday";
+  const ProblemShape shape = make_shape(4, 16, 16, 4000, 3000);
+
+  const auto look_up = [&](std::vector<TuningRecord> records, const Problem& problem = kProblem) {
+    const TuningRecords all(std::move(records));
+    const RecordLookup found = all.find(exact.device, exact.arch, problem, shape, kDigests);
+    return std::pair(found.match, found.record == nullptr ? 0 : found.record->winner.block_n);
+  };
+  CHECK(look_up({stale, other_device, near, exact, far}) == std::pair(RecordMatch::kExact, 80));
+  CHECK(look_up({stale, other_device, near, far}) == std::pair(RecordMatch::kNearBucket, 96));
+  CHECK(look_up({stale, other_device, far}) == std::pair(RecordMatch::kOtherDevice, 128));
+  CHECK(look_up({stale, far}) == std::pair(RecordMatch::kOtherSources, 144));
+  CHECK(look_up({far}) == std::pair(RecordMatch::kNone, 0));
+  Problem other = kProblem;
+  other.return_lse = false;
+  CHECK(look_up({exact}, other) == std::pair(RecordMatch::kNone, 0));
+}
+
+TEST_CASE("records are read from directories and bad files are skipped with a line each") {
+  char path[] = "/tmp/flashjit-records-XXXXXX";
+  REQUIRE(mkdtemp(path) != nullptr);
+  const std::filesystem::path directory = path;
+  std::ofstream(directory / "a.json") << to_json(make_record(4096, 80));
+  std::ofstream(directory / "b.json") << "{\"schema\": \"somebody else's\"}";
+  std::ofstream(directory / "c.txt") << "no record at all";
+  std::ostringstream log;
+  spdlog::logger logger("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
+  const TuningRecords records = TuningRecords::load({directory, directory / "missing"}, logger);
+  CHECK(records.all().size() == 1);
+  CHECK_THAT(log.str(), ContainsSubstring("b.json") && ContainsSubstring("schema"));
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace flashjit
