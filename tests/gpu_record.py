@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Runs the GPU tests and writes tests/gpu_record.json; with --check, tells whether that record is of these sources.
+
+The record is how a machine without a GPU (CI) knows that somebody ran the GPU tests on the very sources it has: it
+carries the SHA-256 of kernel_src/ and runtime/. A record of other sources fails the check, unless it says
+"pending": "<why it was not run again>".
+"""
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECORD = ROOT / "tests" / "gpu_record.json"
+DIGESTED = ("kernel_src", "runtime")
+SANITIZED_TAG = "[sanitizer]"  # small shapes: racecheck is a hundred times slower than the kernel
+FIELDS = {"device": str, "date": str, "driver": str, "cuda": str, "sources_digest": str, "tests_run": int,
+          "tests_failed": int, "memcheck": str, "racecheck": str}
+
+
+def sources_digest(root: pathlib.Path = ROOT) -> str:
+    """SHA-256 over path and content of every file below kernel_src/ and runtime/, in the order of the paths."""
+    digest = hashlib.sha256()
+    files = (f for folder in DIGESTED for f in (root / folder).rglob("*") if f.is_file())
+    for path in sorted(f.relative_to(root).as_posix() for f in files):
+        content = (root / path).read_bytes()
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def check(path: pathlib.Path = RECORD) -> int:
+    if not path.exists():
+        print(f"gpu-record: {path.name} is missing: run ./dev test --gpu on a machine with a GPU")
+        return 1
+    record = json.loads(path.read_text())
+    wrong = [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]
+    if wrong:
+        print(f"gpu-record: fields missing or of the wrong type: {', '.join(wrong)}")
+        return 1
+    what = f"{record['device']}, {record['date']}: {record['tests_run']} tests, {record['tests_failed']} failed"
+    stale = record["sources_digest"] != sources_digest()
+    if stale and not record.get("pending"):
+        print(f"gpu-record: STALE, of other sources ({what}). Run ./dev test --gpu on a machine with a GPU, or give "
+              "the record a \"pending\" reason")
+        return 1
+    if not stale and (record["tests_failed"] or {record["memcheck"], record["racecheck"]} != {"clean"}):
+        print(f"gpu-record: of these sources, with failures ({what}; memcheck {record['memcheck']}, racecheck "
+              f"{record['racecheck']})")
+        return 1
+    print(f"gpu-record: {'pending: ' + record['pending'] if stale else 'fresh'} ({what})")
+    return 0
+
+
+def output_of(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
+
+
+def describe_device() -> dict:
+    smi = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").splitlines()
+    if not smi:
+        sys.exit("gpu-record: no GPU here (nvidia-smi found none)")
+    name, driver = (part.strip() for part in smi[0].split(","))
+    library = os.environ.get("FLASHJIT_LIBNVRTC") or "libnvrtc.so.13"
+    cuda = output_of(sys.executable, "-c", "import ctypes,sys; a,b=ctypes.c_int(),ctypes.c_int(); "
+                     "ctypes.CDLL(sys.argv[1]).nvrtcVersion(ctypes.byref(a),ctypes.byref(b)); "
+                     "print(f'{a.value}.{b.value}')", library).strip()
+    return {"device": name, "date": datetime.date.today().isoformat(), "driver": driver, "cuda": cuda}
+
+
+def gpu_programs(build: str) -> list:
+    """[(name, command, working directory)] of the tests that ctest labels `gpu`."""
+    listing = json.loads(output_of("ctest", "--test-dir", build, "-L", "gpu", "--show-only=json-v1") or "{}")
+    programs = []
+    for test in listing.get("tests", []):
+        properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+        programs.append((test["name"], test["command"], properties.get("WORKING_DIRECTORY", build)))
+    return programs
+
+
+def is_catch(command: list) -> bool:
+    return pathlib.Path(command[0]).name.endswith("_tests")
+
+
+def run_program(name: str, command: list, folder: str) -> tuple:
+    """(tests run, tests failed); a Catch2 program counts its sections, any other counts as one test."""
+    print(f"== {name}", flush=True)
+    if not is_catch(command):
+        return 1, int(subprocess.run(command, cwd=folder, check=False).returncode != 0)
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        status = subprocess.run([*command, "-r", "junit", "-o", report.name], cwd=folder, check=False).returncode
+        try:
+            cases = list(ElementTree.parse(report.name).iter("testcase"))
+        except ElementTree.ParseError:  # it crashed before the report was complete
+            cases = []
+    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    for case in failed:
+        reason = (case.find("failure") if case.find("failure") is not None else case.find("error"))
+        print(f"FAILED {case.get('classname')} / {case.get('name')}\n{(reason.text or reason.get('message') or '').strip()}")
+    failures = max(len(failed), int(status != 0))
+    print(f"   {len(cases)} run, {failures} failed", flush=True)
+    return max(len(cases), failures), failures
+
+
+def sanitize(tool: str, programs: list) -> str:
+    """`clean`, or what compute-sanitizer found, or why it did not run."""
+    sanitizer = next((p for p in ("compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer")
+                      if output_of(p, "--version")), None)
+    if not sanitizer:
+        return "not run: no compute-sanitizer here"
+    errors = ran = 0
+    for name, command, folder in programs:
+        if not is_catch(command) or SANITIZED_TAG not in output_of(command[0], "--list-tags"):
+            continue
+        print(f"== compute-sanitizer {tool}: {name}", flush=True)
+        result = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAG],
+                                cwd=folder, capture_output=True, text=True, check=False)
+        summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", result.stdout + result.stderr)
+        print("\n".join((result.stdout + result.stderr).splitlines()[-15:] if result.returncode else summary))
+        ran += 1
+        errors += result.returncode != 0 or not summary
+    if not ran:
+        return f"not run: no test has the tag {SANITIZED_TAG}"
+    return "clean" if not errors else f"{errors} of {ran} programs with findings"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only compare the record with the sources")
+    parser.add_argument("--digest", action="store_true", help="only print the digest of the sources")
+    parser.add_argument("--build", default="build/release", help="build directory (default: %(default)s)")
+    parser.add_argument("--no-sanitizer", action="store_true", help="leave compute-sanitizer out")
+    parser.add_argument("--out", type=pathlib.Path, default=RECORD)
+    arguments = parser.parse_args()
+    if arguments.digest:
+        print(sources_digest())
+        return 0
+    if arguments.check:
+        return check(arguments.out)
+    record = describe_device() | {"sources_digest": sources_digest()}
+    programs = gpu_programs(arguments.build)
+    if not programs:
+        sys.exit(f"gpu-record: {arguments.build} has no test labelled gpu")
+    results = [run_program(*program) for program in programs]
+    record["tests_run"] = sum(r[0] for r in results)
+    record["tests_failed"] = sum(r[1] for r in results)
+    for tool in ("memcheck", "racecheck"):
+        record[tool] = "not run" if arguments.no_sanitizer else sanitize(tool, programs)
+    arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record, indent=2))
+    print(f"{record['tests_run'] - record['tests_failed']} passed, {record['tests_failed']} failed")
+    return int(record["tests_failed"] > 0 or "findings" in record["memcheck"] + record["racecheck"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
