@@ -1,6 +1,6 @@
 // Which keys a row sees: owns the trip count of the loop over key blocks, the split into masked and
-// unmasked steps, and the predicate itself. Rows see a prefix of the keys, [0, row_limit(row)), so a
-// mask is one integer per row. Called by every mainloop; knows nothing of tiles in memory.
+// unmasked steps, and the predicate itself. Rows see a prefix of the keys, [0, row_limit(row)), so
+// a mask is one integer per row. Called by every mainloop; knows nothing of tiles in memory.
 //
 // Blocks are visited from right to left: first [num_full, num_blocks) with the masked body, then
 // [0, num_full) with a body that has no mask code at all. Blocks with nothing visible do not exist.

@@ -1,10 +1,10 @@
-// CTA number → (m_block, q_head, batch) for the kernels that run one tile per CTA. Called once at the
-// top of simt and sm80 kernels and of the GEMMs of the standard family.
+// CTA number → (m_block, q_head, batch) for the kernels that run one tile per CTA. Called once at
+// the top of simt and sm80 kernels and of the GEMMs of the standard family.
 //
 // Without a mask all tiles are equal: m runs fastest, so that CTAs in flight share K and V in L2.
-// Causal tiles differ in length. They are taken longest first, over sections of (batch, head) pairs:
-// a section is as large as its K and V fit in L2, and ends on its shortest tiles, so the launch
-// does too. One head at a time would leave a tail of about one longest tile.
+// Causal tiles differ in length. They are taken longest first, over sections of (batch, head)
+// pairs: a section is as large as its K and V fit in L2, and ends on its shortest tiles, so the
+// launch does too. One head at a time would leave a tail of about one longest tile.
 #pragma once
 #include "attention/mask.cuh"
 #include "fwd_params.h"
@@ -26,7 +26,8 @@ __device__ __forceinline__ int heads_per_section(const FwdParams& params, int nu
   constexpr int kBytesPerKey =
       (kConfig.problem.head_dim_qk + kConfig.problem.head_dim_v) * size_of(kConfig.problem.dtype);
   // Heads of a group share K and V.
-  const i64 bytes = (i64(params.seqlen_kv) * kBytesPerKey + params.heads_per_kv - 1) / params.heads_per_kv;
+  const i64 bytes =
+      (i64(params.seqlen_kv) * kBytesPerKey + params.heads_per_kv - 1) / params.heads_per_kv;
   const i64 by_l2 = kSectionBytes / (bytes > 0 ? bytes : 1);
   // At least 512 tiles, about two waves on the largest GPUs, or the sections' own tails would show.
   const i64 by_tiles = (512 + i64(num_m_blocks) - 1) / num_m_blocks;

@@ -36,14 +36,13 @@ __device__ __forceinline__ void thread_max(const float (&s)[kSize], float (&row_
   row_max[0] = ptx::max_f32(s[0], s[1]);
   row_max[1] = ptx::max_f32(s[2], s[3]);
 #pragma unroll
-  for (int i = 4; i < kSize; ++i)
-    row_max[i / 2 % 2] = ptx::max_f32(row_max[i / 2 % 2], s[i]);
+  for (int i = 4; i < kSize; ++i) row_max[i / 2 % 2] = ptx::max_f32(row_max[i / 2 % 2], s[i]);
 }
 
 // What sums and outputs taken with `old_offset` are multiplied by under `new_offset`. From rounded
-// offsets, not from maxima: an unchanged maximum gives exactly 1, where exp2(m·c − round(m·c)) would
-// compound an error of 2^-24 · |m·c| in every step. Before the first visible key (old_max = -inf)
-// sums and outputs are 0 and must stay so.
+// offsets, not from maxima: an unchanged maximum gives exactly 1, where exp2(m·c − round(m·c))
+// would compound an error of 2^-24 · |m·c| in every step. Before the first visible key (old_max =
+// -inf) sums and outputs are 0 and must stay so.
 __device__ __forceinline__ float rescale_factor(float old_max, float old_offset, float new_offset) {
   return old_max == kNegInf ? 0.0f : ptx::exp2_approx(old_offset - new_offset);
 }
@@ -87,9 +86,7 @@ __device__ __forceinline__ bool update_max(RowState& rows,
 
 // s becomes P = exp2(s · c − offset), and the row sums grow by it.
 template <int kSize>
-__device__ __forceinline__ void exponentiate(RowState& rows,
-                                             float (&s)[kSize],
-                                             float scale_log2) {
+__device__ __forceinline__ void exponentiate(RowState& rows, float (&s)[kSize], float scale_log2) {
 #pragma unroll
   for (int i = 0; i < kSize; ++i) {
     s[i] = ptx::exp2_approx(__fmaf_rn(s[i], scale_log2, -rows.offset[i / 2 % 2]));

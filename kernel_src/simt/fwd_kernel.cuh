@@ -1,10 +1,10 @@
-// Flash attention in its smallest form, for reading and for every dtype and arch: one CTA per tile of
-// block_m query rows, a loop over tiles of block_n keys, S and P in shared memory, no tensor cores.
-// The generated kernel calls fwd_simt(); the grid is num_ctas() in variant_plan.h.
+// Flash attention in its smallest form, for reading and for every dtype and arch: one CTA per tile
+// of block_m query rows, a loop over tiles of block_n keys, S and P in shared memory, no tensor
+// cores. The generated kernel calls fwd_simt(); the grid is num_ctas() in variant_plan.h.
 //
 //   for each key block j, from right to left          tiles in shared memory (64x64, head_dim 64)
-//     S = Q · K_jᵀ                                    Q, K, V   64x64 elements   8 KB each in 16 bit
-//     m_new = max(m, rowmax S)                        S, P      64x64 fp32      16 KB each
+//     S = Q · K_jᵀ                                    Q, K, V   64x64 elements   8 KB each in 16
+//     bit m_new = max(m, rowmax S)                        S, P      64x64 fp32      16 KB each
 //     correction = exp(m - m_new)
 //     P = exp(S - m_new)                              m and l live in the registers of the threads
 //     l = l · correction + rowsum P                   that share a row, O in those of all threads
@@ -124,8 +124,7 @@ struct SimtForward {
       ptx::st_shared_v4(smem_p + Scores::chunk_offset(softmax_row, chunk),
                         pack_chunk<Dtype::kFp32>(s[i]));
     }
-    row_sum = row_sum * correction +
-              reduce_row(block_sum, [](float a, float b) { return a + b; });
+    row_sum = row_sum * correction + reduce_row(block_sum, [](float a, float b) { return a + b; });
     row_max = new_max;
     offset = new_offset;
     __syncwarp();  // all threads of the row have read S
@@ -149,10 +148,8 @@ struct SimtForward {
   __device__ __forceinline__ void step(int n_block) {
     const int first_key = n_block * kBlockN;
     const int kv_head = tile.head / params.heads_per_kv;
-    const char* k =
-        row_address<kDtype>(params.k, params.k_stride, tile.batch, first_key, kv_head);
-    const char* v =
-        row_address<kDtype>(params.v, params.v_stride, tile.batch, first_key, kv_head);
+    const char* k = row_address<kDtype>(params.k, params.k_stride, tile.batch, first_key, kv_head);
+    const char* v = row_address<kDtype>(params.v, params.v_stride, tile.batch, first_key, kv_head);
     const int keys = params.seqlen_kv - first_key;
     __syncthreads();
     load_tile<kDtype, kBlockN, kHeadDim, kMasked>(
@@ -186,9 +183,9 @@ struct SimtForward {
       const int row = Output::row() + i * Output::kRowThreads;
       out.scale_row(i, ptx::ld_shared_f32(smem_s + Scores::offset(row, 0)));
       if (Output::owns_rows() && first_row + row < params.seqlen_q) {
-        out.store_row(i,
-                      row_address<kDtype>(
-                          params.o, params.o_stride, tile.batch, first_row + row, tile.head));
+        out.store_row(
+            i,
+            row_address<kDtype>(params.o, params.o_stride, tile.batch, first_row + row, tile.head));
       }
     }
   }

@@ -1,6 +1,6 @@
-// Plan of the sm80 family: tensor cores through mma.sync, K and V through a cp.async ring. Rows of a
-// tile go to warps in contiguous runs of 16 or 32; 32 rows halve the ldmatrix traffic per mma, which
-// on Hopper is what bounds 16 (4 cycles of shared memory for 2 mma of each of 4 schedulers).
+// Plan of the sm80 family: tensor cores through mma.sync, K and V through a cp.async ring. Rows of
+// a tile go to warps in contiguous runs of 16 or 32; 32 rows halve the ldmatrix traffic per mma,
+// which on Hopper is what bounds 16 (4 cycles of shared memory for 2 mma of each of 4 schedulers).
 #pragma once
 #include "smem_plan.h"
 

@@ -65,9 +65,7 @@ struct FmaOutput {
   static constexpr int kUnits = ceil_div(kHeadDim, 64);
 
   // With fewer rows than row threads some rows are computed twice; owns_rows() tells who stores.
-  static __device__ __forceinline__ int row() {
-    return int(threadIdx.x) / kColThreads % kBlockM;
-  }
+  static __device__ __forceinline__ int row() { return int(threadIdx.x) / kColThreads % kBlockM; }
   static __device__ __forceinline__ bool owns_rows() {
     return int(threadIdx.x) / kColThreads < kBlockM;
   }

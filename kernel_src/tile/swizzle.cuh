@@ -12,7 +12,10 @@ namespace flashjit {
 
 template <int kChunks>
 struct Swizzle {
-  static constexpr int kBits = kChunks % 8 == 0 ? 3 : kChunks % 4 == 0 ? 2 : kChunks % 2 == 0 ? 1 : 0;
+  static constexpr int kBits = kChunks % 8 == 0   ? 3
+                               : kChunks % 4 == 0 ? 2
+                               : kChunks % 2 == 0 ? 1
+                                                  : 0;
   static constexpr int kMask = (1 << kBits) - 1;
   static constexpr u32 kPitch = kChunks * 16;  // bytes of a row
 
