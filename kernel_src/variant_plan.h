@@ -32,7 +32,14 @@ constexpr int smem_bytes(const KernelConfig& config) { return smem_plan(config).
 
 // Second argument of __launch_bounds__: CTAs that shall share an SM. It caps the registers.
 constexpr int min_ctas_per_sm(const KernelConfig& config) {
-  return config.tiling.family == Family::kSm80 ? sm80_min_ctas_per_sm(config) : 1;
+  switch (config.tiling.family) {
+    case Family::kSimt:
+      return simt_min_ctas_per_sm(config);
+    case Family::kSm80:
+      return sm80_min_ctas_per_sm(config);
+    default:
+      return 1;
+  }
 }
 
 // Grid of the fused one-tile families.

@@ -19,6 +19,18 @@ constexpr SmemPlan simt_smem_plan(const KernelConfig& config) {
   return plan;
 }
 
+// fp32 scores and outputs that a thread holds.
+constexpr int simt_accumulators(const KernelConfig& config) {
+  const Tiling& t = config.tiling;
+  return (t.block_m * t.block_n + t.block_m * round_up(config.problem.head_dim_v, 64)) / 256;
+}
+
+// Two CTAs leave 128 registers to each of their 256 threads; one may have all 255.
+constexpr int simt_min_ctas_per_sm(const KernelConfig& config) {
+  const int limit = config.problem.dtype == Dtype::kFp32 ? 24 : 32;
+  return simt_accumulators(config) <= limit ? 2 : 1;
+}
+
 constexpr const char* simt_why_illegal(const KernelConfig& config) {
   const Tiling& t = config.tiling;
   const Arch& a = config.arch;
@@ -28,10 +40,9 @@ constexpr const char* simt_why_illegal(const KernelConfig& config) {
   if (t.block_n != 16 && t.block_n != 32 && t.block_n != 64 && t.block_n != 128)
     return "simt: block_n is not 16, 32, 64 or 128";
   if (t.num_warps != 8) return "simt: num_warps is not 8";
-  // A thread holds block_m · block_n / 256 scores, and block_m · head_dim_v / 256 outputs.
-  if (t.block_m * t.block_n / 256 > 64) return "simt: too many scores for a thread's registers";
-  if (t.block_m * round_up(config.problem.head_dim_v, 64) / 256 > 128)
-    return "simt: too many outputs for a thread's registers";
+  // Beside them: fragments of Q and P for the rows, addresses.
+  if (simt_accumulators(config) > 80)
+    return "simt: the scores and outputs do not fit in a thread's registers";
   if (t.num_stages != 1 || t.rescale != Rescale::kEager || !sm90_fields_at_defaults(t))
     return "simt: a tiling field that simt has no use for is not at its default";
   return nullptr;
