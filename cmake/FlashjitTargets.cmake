@@ -2,7 +2,8 @@
 
 function(flashjit_private_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-unknown-pragmas $<$<BOOL:${FLASHJIT_WERROR}>:-Werror>)
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime
+                                               ${PROJECT_SOURCE_DIR}/kernel_src)
   if(FLASHJIT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${FLASHJIT_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(${target} PRIVATE -fsanitize=${FLASHJIT_SANITIZE})
