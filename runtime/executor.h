@@ -30,6 +30,9 @@ struct Binary {
   std::string log;              // warnings, ptxas information
   double compile_ms = 0;
   ResourceUse resources;
+  // What makes a variant slow without making it wrong: spills, serialised wgmma, ignored
+  // setmaxnreg. Found in the log, so not stored beside it.
+  std::vector<std::string> warnings;
 };
 
 // A kernel in the device's memory. Immutable; launches from any thread.

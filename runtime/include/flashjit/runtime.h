@@ -104,7 +104,8 @@ struct VariantInfo {
   double compile_ms = 0;    // NVRTC time, from the entry if it was cached
   double load_ms = 0;       // look-up, read, verify and module load of this process
   ResourceUse resources;
-  std::string cache_key;  // hex SHA-256
+  std::vector<std::string> warnings;  // of the compiler: spills, serialised wgmma, …
+  std::string cache_key;              // hex SHA-256
 };
 
 struct Stats {
