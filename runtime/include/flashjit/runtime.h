@@ -33,13 +33,13 @@ enum class CausalAlignment : int {
 
 // One attention: O = softmax(Q·Kᵀ · scale) V with the mask applied to the scores.
 struct AttentionArgs {
-  TensorView q;  // [batch, seqlen_q,  heads_q,  head_dim_qk]
-  TensorView k;  // [batch, seqlen_kv, heads_kv, head_dim_qk]
-  TensorView v;  // [batch, seqlen_kv, heads_kv, head_dim_v]
-  TensorView o;  // [batch, seqlen_q,  heads_q,  head_dim_v], written
+  TensorView q = {};  // [batch, seqlen_q,  heads_q,  head_dim_qk]
+  TensorView k = {};  // [batch, seqlen_kv, heads_kv, head_dim_qk]
+  TensorView v = {};  // [batch, seqlen_kv, heads_kv, head_dim_v]
+  TensorView o = {};  // [batch, seqlen_q,  heads_q,  head_dim_v], written
   bool causal = false;
   CausalAlignment alignment = CausalAlignment::kBottomRight;
-  std::optional<float> softmax_scale;  // default 1/sqrt(head_dim_qk); any finite value
+  std::optional<float> softmax_scale = {};  // default 1/sqrt(head_dim_qk); any finite value
   float* lse =
       nullptr;  // optional output, dense fp32 [batch, heads_q, seqlen_q], natural logarithm
   void* workspace =
@@ -58,16 +58,17 @@ struct Options {
   Backend backend = Backend::kAuto;
   int device = 0;  // CUDA ordinal
   // Forces the kernel family, for comparisons and tests; the fastest legal one otherwise.
-  std::optional<Family> family;
-  // Forces the whole tiling; must be legal for the problems that are run.
+  std::optional<Family> family = {};
+  // Forces the whole tiling = {}; must be legal for the problems that are run.
   std::optional<Tiling> tiling;
   // Defaults come from the environment (see README, "Settings"); a value here wins.
-  std::optional<std::filesystem::path> cache_dir;
-  std::optional<std::filesystem::path>
-      kernel_dir;  // edited kernel sources instead of the embedded ones
-  std::optional<std::vector<std::filesystem::path>> bundles;
-  std::optional<bool> offline;
-  std::shared_ptr<spdlog::logger> logger;  // default: a quiet logger named "flashjit" on stderr
+  std::optional<std::filesystem::path> cache_dir = {};
+  std::optional<std::filesystem::path> kernel_dir =
+      {};  // edited kernel sources instead of the embedded ones
+  std::optional<std::vector<std::filesystem::path>> bundles = {};
+  std::optional<bool> offline = {};
+  std::shared_ptr<spdlog::logger> logger =
+      {};  // default: a quiet logger named "flashjit" on stderr
 };
 
 struct DeviceInfo {
