@@ -59,16 +59,16 @@ struct Options {
   int device = 0;  // CUDA ordinal
   // Forces the kernel family, for comparisons and tests; the fastest legal one otherwise.
   std::optional<Family> family = {};
-  // Forces the whole tiling = {}; must be legal for the problems that are run.
-  std::optional<Tiling> tiling;
+  // Forces the whole tiling; must be legal for the problems that are run.
+  std::optional<Tiling> tiling = {};
   // Defaults come from the environment (see README, "Settings"); a value here wins.
   std::optional<std::filesystem::path> cache_dir = {};
-  std::optional<std::filesystem::path> kernel_dir =
-      {};  // edited kernel sources instead of the embedded ones
+  // Edited kernel sources instead of the embedded ones.
+  std::optional<std::filesystem::path> kernel_dir = {};
   std::optional<std::vector<std::filesystem::path>> bundles = {};
   std::optional<bool> offline = {};
-  std::shared_ptr<spdlog::logger> logger =
-      {};  // default: a quiet logger named "flashjit" on stderr
+  // Default: a quiet logger named "flashjit" on stderr.
+  std::shared_ptr<spdlog::logger> logger = {};
 };
 
 struct DeviceInfo {
