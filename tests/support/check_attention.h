@@ -1,0 +1,59 @@
+// Runs one case on any backend and judges everything that the contract promises about it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "flashjit/runtime.h"
+#include "support/attention_case.h"
+#include "support/tolerance.h"
+
+namespace flashjit::test {
+
+// Where the tensors of a backend live, and how it is called.
+class TestDevice {
+ public:
+  virtual ~TestDevice() = default;
+  // Memory that holds a copy of `bytes`, at the same offset from a 64-byte boundary; valid until
+  // release(). A device without memory of its own returns bytes.data().
+  virtual std::byte* upload(std::span<std::byte> bytes) = 0;
+  virtual void download(const std::byte* from, std::span<std::byte> bytes) = 0;
+  virtual void release() = 0;
+  // Returns when the results are there.
+  virtual void forward(const AttentionArgs& args) = 0;
+};
+
+// Host memory, and anything that computes attention on it.
+class HostDevice : public TestDevice {
+ public:
+  using Forward = std::function<void(const AttentionArgs&)>;
+  explicit HostDevice(Forward forward) : forward_(std::move(forward)) {}
+  std::byte* upload(std::span<std::byte> bytes) override { return bytes.data(); }
+  void download(const std::byte*, std::span<std::byte>) override {}
+  void release() override {}
+  void forward(const AttentionArgs& args) override { forward_(args); }
+
+ private:
+  Forward forward_;
+};
+
+// O and LSE against the oracle, guard bytes and gaps intact, inputs unchanged. The message of a
+// failure names the case, the seed and the numbers.
+Verdict check_attention(TestDevice& device, const AttentionCase& test_case, std::uint64_t seed);
+// The same for inputs that the caller made (NaN, infinities).
+Verdict check_attention(TestDevice& device, const AttentionCase& test_case, CaseInputs inputs);
+
+Dtype dtype_of(Scalar scalar);
+TensorView view_of(HostTensor& tensor);
+
+// The call of a case, with `lse` used only if the case wants one.
+AttentionArgs make_args(const AttentionCase& test_case,
+                        HostTensor& q,
+                        HostTensor& k,
+                        HostTensor& v,
+                        HostTensor& o,
+                        float* lse);
+
+}  // namespace flashjit::test
