@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "variant_name.h"
+#include "wgmma_source.h"
 
 namespace flashjit {
 
@@ -20,10 +21,6 @@ std::string variant_source(const KernelConfig& config);
 // Names of the extern "C" kernels in launch order: one for fused families, six for the standard
 // one.
 std::vector<std::string> kernel_names(const KernelConfig& config);
-
-// Text of the header "ptx/wgmma_ops.h" with the wgmma shapes that an sm90 variant uses; "" for
-// other families. In wgmma_source.cpp.
-std::string wgmma_ops_header(const KernelConfig& config);
 
 // Compiler options that are part of a variant: target and language. Part of the cache key, so no
 // paths.

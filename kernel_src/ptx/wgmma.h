@@ -1,11 +1,13 @@
 // Warpgroup matrix multiply of Hopper (sm_90a): everything but the multiply itself. wgmma_ss and
 // wgmma_rs need one literal operand list per shape, so runtime/wgmma_source writes just the shapes
-// that a variant uses, as "ptx/wgmma_ops.h":
+// that a variant uses, as "ptx/wgmma_ops.h"; N is 2R:
 //
-//   template <Dtype kDtype, bool kTransB>   // D[64 x N] (+)= A[64 x 16] · B[16 x N], N = 2R
-//   void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b, bool accumulate);       // A from shared
-//   memory void wgmma_rs(float (&d)[R], const u32 (&a)[4], u64 desc_b, bool accumulate);  // A from
-//   registers
+//   // D[64 x N] = A[64 x 16] · B[16 x N], or D += A · B when kAccumulate; A and B in shared
+//   memory. template <Dtype kDtype, bool kTransB, bool kAccumulate, int R> void wgmma_ss(float
+//   (&d)[R], u64 desc_a, u64 desc_b);
+//   // The same with A in registers.
+//   template <Dtype kDtype, bool kTransB, bool kAccumulate, int R>
+//   void wgmma_rs(float (&d)[R], const u32 (&a)[4], u64 desc_b);
 #pragma once
 #include "types.h"
 

@@ -1,13 +1,103 @@
-// Plan of the sm90 family.
+// Plan of the sm90 family: one producer warpgroup that issues TMA and 1 … 4 consumer warpgroups of
+// 64 query rows each. Tiles lie in shared memory as panels of 64 columns (128 bytes, the swizzle's
+// width); a head dim that is no multiple of 64 leaves the end of its last panel to TMA's zero fill.
 #pragma once
 #include "smem_plan.h"
 
 namespace flashjit {
 
-constexpr SmemPlan sm90_smem_plan(const KernelConfig&) { return {}; }
+inline constexpr int kPanelColumns = 64;
+inline constexpr int kPanelRowBytes = 128;
+inline constexpr int kWarpgroupRows = 64;
+inline constexpr int kMaxStagingPanels = 2;  // Epilogue::kStaged: panels of O in flight at once
 
-constexpr const char* sm90_why_illegal(const KernelConfig&) {
-  return "the sm90 family is not available yet";
+constexpr int num_panels(int head_dim) { return ceil_div(head_dim, kPanelColumns); }
+
+constexpr int sm90_num_warpgroups(const Tiling& t) { return t.num_warps / 4; }  // consumers
+
+// Columns of P·V, the N of its wgmma: with row_sum_by_mma eight more, all equal to the row sum.
+constexpr int sm90_output_columns(const KernelConfig& config) {
+  return config.problem.head_dim_v + (config.tiling.row_sum_by_mma ? 8 : 0);
+}
+
+constexpr int sm90_staging_panels(const KernelConfig& config) {
+  const int panels = num_panels(config.problem.head_dim_v);
+  return panels < kMaxStagingPanels ? panels : kMaxStagingPanels;
+}
+
+// Registers of a consumer thread that hold S, P and O.
+constexpr int sm90_accumulators(const KernelConfig& config) {
+  return config.tiling.block_n / 2 + config.tiling.block_n / 4 + sm90_output_columns(config) / 2;
+}
+
+// What a consumer thread needs beside them; measured: 26 spare registers compile without a spill,
+// 24 do not.
+inline constexpr int kSm90OtherRegisters = 26;
+
+// Registers per thread that a launch of `warpgroups` warpgroups gets: setmaxnreg shifts them among
+// the warpgroups, whose sum must not exceed warpgroups times this.
+constexpr int sm90_launch_regs(int warpgroups) {
+  const int regs = 65536 / (128 * warpgroups) / 8 * 8;
+  return regs < 255 ? regs : 255;
+}
+
+constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
+  const Tiling& t = config.tiling;
+  const int qk_row_bytes = num_panels(config.problem.head_dim_qk) * kPanelRowBytes;
+  const int v_row_bytes = num_panels(config.problem.head_dim_v) * kPanelRowBytes;
+  SmemPlan plan;
+  plan.add(SmemRegion::kQ, t.num_q_stages * t.block_m * qk_row_bytes);
+  plan.add(SmemRegion::kK, t.num_stages * t.block_n * qk_row_bytes);
+  plan.add(SmemRegion::kV, t.num_stages * t.block_n * v_row_bytes);
+  if (t.row_sum_by_mma) plan.add(SmemRegion::kOnes, t.block_n * kPanelRowBytes);
+  if (t.epilogue == Epilogue::kStaged) {
+    plan.add(SmemRegion::kOut, t.block_m * sm90_staging_panels(config) * kPanelRowBytes);
+  }
+  plan.add(SmemRegion::kBarriers, 8 * (2 * t.num_q_stages + 4 * t.num_stages));
+  plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages);
+  return plan;
+}
+
+constexpr const char* sm90_why_illegal_registers(const KernelConfig& config) {
+  const Tiling& t = config.tiling;
+  const int consumers = sm90_num_warpgroups(t);
+  const int launch_regs = sm90_launch_regs(consumers + 1);
+  if (t.consumer_regs == 0 && t.producer_regs == 0) {
+    return sm90_accumulators(config) + kSm90OtherRegisters <= launch_regs
+               ? nullptr
+               : "sm90: the accumulators do not fit in the registers of a launch";
+  }
+  if (consumers == 1) return "sm90: one consumer warpgroup needs no setmaxnreg";
+  if (t.producer_regs < 24 || t.producer_regs % 8 != 0 || t.producer_regs > launch_regs)
+    return "sm90: producer_regs is not a multiple of 8 from 24 to the launch's registers";
+  if (t.consumer_regs < launch_regs || t.consumer_regs % 8 != 0 || t.consumer_regs > 240)
+    return "sm90: consumer_regs is not a multiple of 8 from the launch's registers to 240";
+  if (t.producer_regs + consumers * t.consumer_regs > (consumers + 1) * launch_regs)
+    return "sm90: producer_regs and consumer_regs add up to more than a launch gets";
+  if (sm90_accumulators(config) + kSm90OtherRegisters > t.consumer_regs)
+    return "sm90: the accumulators do not fit in consumer_regs";
+  return nullptr;
+}
+
+constexpr const char* sm90_why_illegal(const KernelConfig& config) {
+  const Tiling& t = config.tiling;
+  const Problem& p = config.problem;
+  if (p.dtype == Dtype::kFp32) return "sm90: fp16 and bf16 only";
+  if (config.arch != Arch{9, 0, true}) return "sm90 kernels need arch sm_90a";
+  if (t.num_warps < 4 || t.num_warps > 16 || t.num_warps % 4 != 0)
+    return "sm90: num_warps is not 4, 8, 12 or 16";
+  if (t.block_m != 16 * t.num_warps) return "sm90: block_m is not 16 rows for each warp";
+  if (t.block_n < 16 || t.block_n > 256 || t.block_n % 16 != 0)
+    return "sm90: block_n is not a multiple of 16 in 16 … 256";
+  if (t.num_stages < 1 || t.num_stages > 8) return "sm90: num_stages is not in 1 … 8";
+  if (t.num_q_stages < 1 || t.num_q_stages > 2) return "sm90: num_q_stages is not 1 or 2";
+  if (t.ping_pong && t.num_warps < 8) return "sm90: ping_pong needs two consumer warpgroups";
+  if (t.row_sum_by_mma && (p.head_dim_v != kPanelColumns || p.return_lse))
+    return "sm90: row_sum_by_mma needs head_dim_v 64 and no LSE output";
+  if (t.epilogue == Epilogue::kThroughQ &&
+      (t.num_q_stages != 2 || num_panels(p.head_dim_v) > num_panels(p.head_dim_qk)))
+    return "sm90: an epilogue through Q needs two Q stages and rows of Q at least as wide as of O";
+  return sm90_why_illegal_registers(config);
 }
 
 }  // namespace flashjit

@@ -1,0 +1,61 @@
+// Forward for Hopper: warp-specialised, TMA and wgmma, persistent over tiles. Warpgroup 0 loads,
+// the others compute (mainloop.cuh). Entry of the generated variants.
+#pragma once
+#include "sm90/mainloop.cuh"
+#include "sm90/producer.cuh"
+#include "variant_plan.h"
+
+namespace flashjit {
+
+// Barriers and the panel of ones, visible to TMA and wgmma when it returns.
+template <KernelConfig kConfig>
+__device__ __forceinline__ void init_smem(const SmemMap<kConfig>& smem) {
+  constexpr Tiling kTiling = kConfig.tiling;
+  constexpr int kWarpgroups = sm90_num_warpgroups(kTiling);
+  if (threadIdx.x == 0) {
+    for (u32 i = 0; i < u32(kTiling.num_q_stages); ++i) {
+      ptx::mbarrier_init(smem.q_full(i), 1);
+      ptx::mbarrier_init(smem.q_empty(i),
+                         kTiling.epilogue == Epilogue::kThroughQ ? kWarpgroups : 4 * kWarpgroups);
+    }
+    for (u32 i = 0; i < u32(kTiling.num_stages); ++i) {
+      ptx::mbarrier_init(smem.k_full(i), 1);
+      ptx::mbarrier_init(smem.k_empty(i), 4 * kWarpgroups);
+      ptx::mbarrier_init(smem.v_full(i), 1);
+      ptx::mbarrier_init(smem.v_empty(i), 4 * kWarpgroups);
+    }
+    ptx::fence_mbarrier_init();
+    ptx::fence_proxy_async();
+  }
+  if constexpr (kTiling.row_sum_by_mma) {
+    constexpr u32 kOnes = kConfig.problem.dtype == Dtype::kBf16 ? 0x3F803F80u : 0x3C003C00u;
+    constexpr int kBytes = SmemMap<kConfig>::kPlan.size(SmemRegion::kOnes);
+    for (int i = 16 * int(threadIdx.x); i < kBytes; i += 16 * num_threads(kConfig)) {
+      ptx::st_shared_v4(smem.template at<SmemRegion::kOnes>() + i, {kOnes, kOnes, kOnes, kOnes});
+    }
+    ptx::fence_proxy_async();
+  }
+  __syncthreads();
+}
+
+template <KernelConfig kConfig>
+__device__ __forceinline__ void fwd_sm90(const Sm90FwdParams& params) {
+  constexpr bool kMovesRegisters = kConfig.tiling.consumer_regs != 0;
+  const SmemMap<kConfig> smem{ptx::dynamic_smem()};
+  const int warp = uniform(int(threadIdx.x) / 32);
+  init_smem<kConfig>(smem);
+  if (warp < 4) {
+    if constexpr (kMovesRegisters) ptx::setmaxnreg_dec<kConfig.tiling.producer_regs>();
+    if (threadIdx.x == 0) {
+      ptx::prefetch_tensor_map(&params.q);
+      ptx::prefetch_tensor_map(&params.k);
+      ptx::prefetch_tensor_map(&params.v);
+      Sm90Producer<kConfig>{params, smem}.run();
+    }
+  } else {
+    if constexpr (kMovesRegisters) ptx::setmaxnreg_inc<kConfig.tiling.consumer_regs>();
+    Sm90Consumer<kConfig>{params, smem, warp / 4 - 1}.run();
+  }
+}
+
+}  // namespace flashjit

@@ -1,0 +1,317 @@
+// The consumer of the sm90 forward: a warpgroup that owns 64 query rows of every tile of its CTA.
+// S = Q·Kᵀ of a block is issued before P·V of the block before (Tiling::overlap), so the tensor
+// cores work while the exponentials run. Blocks are visited from right to left: first those that
+// need a mask, then the rest in a loop without mask code; both loops are one body, step().
+//
+//   barrier      arrives                                  waits       arrivals
+//   q_full[q]    producer, then TMA                       consumers   1, and the bytes of Q
+//   q_empty[q]   lane 0 of every consumer warp; with      producer    4 · warpgroups
+//                Epilogue::kThroughQ one thread of every                warpgroups
+//                warpgroup, when O has left the buffer
+//   k_full[s]    producer, then TMA                       consumers   1, and the bytes of K
+//   k_empty[s]   lane 0 of every consumer warp            producer    4 · warpgroups
+//   v_full[s], v_empty[s]: the same for V
+//   named 1 + w  ping-pong: warpgroup w − 1               warpgroup w 256
+//   named 5 + w  warpgroup w, around its staging of O     warpgroup w 128
+//
+// One lane arrives for its warp only after something that all 32 lanes take part in: the wait for
+// the products that read the buffer, or __syncwarp().
+#pragma once
+#include "attention/sm90_softmax.cuh"
+#include "ptx/shared_memory.h"
+#include "sm90/epilogue.cuh"
+#include "sm90/gemm.cuh"
+
+namespace flashjit {
+
+template <KernelConfig kConfig>
+struct Sm90Consumer {
+  static constexpr Problem kProblem = kConfig.problem;
+  static constexpr Tiling kTiling = kConfig.tiling;
+  static constexpr int kBlockM = kTiling.block_m;
+  static constexpr int kBlockN = kTiling.block_n;
+  static constexpr int kWarpgroups = sm90_num_warpgroups(kTiling);
+  static constexpr int kScoreRegs = kBlockN / 2;
+  static constexpr int kOutputRegs = sm90_output_columns(kConfig) / 2;
+  static constexpr bool kThroughQ = kTiling.epilogue == Epilogue::kThroughQ;
+  using Smem = SmemMap<kConfig>;
+  using KvRing = Ring<kTiling.num_stages>;
+  using QRing = Ring<kTiling.num_q_stages>;
+  using Softmax = Sm90Softmax<kTiling.rescale, kProblem.dtype, !kTiling.row_sum_by_mma>;
+  using Output = Sm90Epilogue<kConfig, kTiling.epilogue>;
+
+  // Registers of the two products; apart from the rest of the state because every element must
+  // stay a register of its own.
+  struct Accumulators {
+    float s[kScoreRegs];
+    float o[kOutputRegs];
+    u32 p[kBlockN / 16][4];
+  };
+
+  const Sm90FwdParams& params;
+  Smem smem;
+  int warpgroup;
+  int lane = int(threadIdx.x) % 32;
+  int warp = int(threadIdx.x) % 128 / 32;  // in the warpgroup
+  float scale_log2 = params.fwd.softmax_scale_log2;
+
+  u32 q_desc = 0;
+  u32 k_desc = row_descriptor(smem.k(0));
+  u32 v_desc = transposed_descriptor(smem.v(0), kVPanelStride);
+  int kv_position = 0;  // in the K/V ring, of the tile's first block
+  int q_position = 0;   // in the ring of Q buffers, of the next tile
+  u32 q_stage = 0;
+  int first_row = 0;  // of the warpgroup
+  int head = 0, batch = 0;
+  int num_blocks = 0;  // that this warpgroup visits
+  int num_full = 0;    // of these, the ones without a mask
+
+  // P·V's extra columns come from the panel of ones: it stands where the panel after V's would, by
+  // a panel stride that shrinks as the ring's stage moves up.
+  static constexpr u32 kVPanelStride =
+      kTiling.row_sum_by_mma ? Smem::kPlan.at(SmemRegion::kOnes) - Smem::kPlan.at(SmemRegion::kV)
+                             : kBlockN * kPanelRowBytes;
+  static constexpr u32 kVStageStep =
+      Smem::kVBytes / 16 * (kTiling.row_sum_by_mma ? 1u - (1u << 16) : 1u);
+
+  // ---- barriers
+
+  __device__ __forceinline__ void release(u32 bar) const {
+    if (lane == 0) ptx::mbarrier_arrive(bar);
+  }
+  __device__ __forceinline__ void wait_k(int position) const {
+    wait_barrier(smem.k_full(KvRing::stage(position)), KvRing::phase(position));
+  }
+  __device__ __forceinline__ void wait_v(int position) const {
+    wait_barrier(smem.v_full(KvRing::stage(position)), KvRing::phase(position));
+  }
+  __device__ __forceinline__ void release_k(int position) const {
+    release(smem.k_empty(KvRing::stage(position)));
+  }
+  __device__ __forceinline__ void release_v(int position) const {
+    release(smem.v_empty(KvRing::stage(position)));
+  }
+  // After the last Q·Kᵀ of a tile; an epilogue through Q keeps the buffer.
+  __device__ __forceinline__ void release_q_if(bool last) const {
+    if constexpr (!kThroughQ) ptx::mbarrier_arrive_if(last & (lane == 0), smem.q_empty(q_stage));
+  }
+  __device__ __forceinline__ void take_turn() const {
+    if constexpr (kTiling.ping_pong) ptx::bar_sync(1 + warpgroup, 256);
+  }
+  __device__ __forceinline__ void pass_turn() const {
+    if constexpr (kTiling.ping_pong)
+      ptx::bar_arrive(1 + (warpgroup + 1 == kWarpgroups ? 0 : warpgroup + 1), 256);
+  }
+
+  // ---- tiles
+
+  // Waits for the next tile's Q and takes its number; false after the last one.
+  __device__ __forceinline__ bool fetch_tile() {
+    u32 stage = QRing::stage(q_position);
+    wait_barrier(smem.q_full(stage), QRing::phase(q_position));
+    const U32x4 info = ptx::ld_shared_v4(smem.tile_info(stage));
+    __syncwarp();  // all lanes have read: lane 0 may hand the buffer back later
+    const int m_block = uniform(int(info.x));
+    if (m_block < 0) return false;
+    num_blocks = uniform(int(info.y));
+    head = uniform(int(info.z));
+    batch = uniform(int(info.w));
+    first_row = m_block * kBlockM + warpgroup * kWarpgroupRows;
+    num_full = mask().num_full_blocks(first_row, kBlockN);
+    ++q_position;
+    if constexpr (kTiling.skip_masked) skip_masked_blocks();
+    make_uniform();
+    q_stage = QRing::stage(q_position - 1);
+    q_desc = row_descriptor(smem.q(0) + warpgroup * Smem::kWarpgroupBytes) +
+             q_stage * (Smem::kQBytes / 16);
+    return true;
+  }
+
+  __device__ __forceinline__ Mask<kProblem.mask> mask() const {
+    return {params.fwd.seqlen_kv, params.fwd.diagonal};
+  }
+
+  // Blocks that other warpgroups of the tile need but none of these 64 rows sees are only handed
+  // back, with their turns of the ping-pong. Leaves num_blocks = 0 if that is all of them.
+  __device__ __forceinline__ void skip_masked_blocks() {
+    const int end_row = min_of(first_row + kWarpgroupRows, params.fwd.seqlen_q);
+    const int needed = end_row > first_row ? mask().num_blocks(end_row - 1, kBlockN) : 0;
+    const int all = num_blocks;
+#pragma unroll 1
+    for (; num_blocks > needed; --num_blocks, ++kv_position) {
+      // With overlap, a tile's first block takes no turn.
+      if (!kTiling.overlap || num_blocks < all || needed > 0) {
+        take_turn();
+        pass_turn();
+      }
+      wait_k(kv_position);
+      kv_position = uniform(kv_position);
+      release_k(kv_position);
+      wait_v(kv_position);
+      kv_position = uniform(kv_position);
+      release_v(kv_position);
+    }
+    if (num_blocks == 0) {
+      q_stage = QRing::stage(q_position - 1);
+      release_q_if(true);
+    }
+  }
+
+  // Back to uniform registers after loops and branches that ptxas cannot see through.
+  __device__ __forceinline__ void make_uniform() {
+    num_blocks = uniform(num_blocks);
+    num_full = uniform(num_full);
+    kv_position = uniform(kv_position);
+    q_position = uniform(q_position);
+  }
+
+  // ---- blocks
+
+  __device__ __forceinline__ void issue_scores(Accumulators& acc, int position) const {
+    gemm_scores<kConfig>(acc.s, q_desc, k_desc + KvRing::stage(position) * (Smem::kKBytes / 16));
+  }
+  __device__ __forceinline__ void issue_output(Accumulators& acc, int position) const {
+    gemm_output(acc, position);
+  }
+  __device__ __forceinline__ void gemm_output(Accumulators& acc, int position) const {
+    flashjit::gemm_output<kConfig>(acc.o, acc.p, v_desc + KvRing::stage(position) * kVStageStep);
+  }
+
+  __device__ __forceinline__ void apply_mask(float (&s)[kScoreRegs], int n_block) const {
+    const int row = first_row + warp * 16 + lane / 4;
+    const int limit[2] = {mask().row_limit(row) - n_block * kBlockN,
+                          mask().row_limit(row + 8) - n_block * kBlockN};
+    mask_scores(s, limit);
+  }
+
+  // The first block of a tile: nothing of it overlaps with P·V.
+  __device__ __forceinline__ void first_step(Accumulators& acc, Softmax& softmax) {
+    wait_k(kv_position);
+    issue_scores(acc, kv_position);
+    ptx::wgmma_wait<0>();
+    ptx::pin_registers(acc.s);
+    release_k(kv_position);
+    release_q_if(num_blocks == 1);
+    apply_mask(acc.s, num_blocks - 1);
+    softmax.prepare(acc.s, scale_log2);
+    softmax.template update<true, true>(acc.s, scale_log2, acc.o, acc.p);
+  }
+
+  // S of block n_block beside P·V of block n_block + 1, then P of n_block.
+  template <bool kMasked>
+  __device__ __forceinline__ void step(Accumulators& acc, Softmax& softmax, int n_block) {
+    const int position = kv_position + (num_blocks - 1 - n_block);
+    wait_k(position);
+    take_turn();
+    issue_scores(acc, position);
+    wait_v(position - 1);
+    issue_output(acc, position - 1);
+    pass_turn();
+    ptx::wgmma_wait<1>();
+    ptx::pin_registers(acc.s);
+    release_k(position);
+    release_q_if(n_block == 0);
+    if constexpr (kMasked) apply_mask(acc.s, n_block);
+    softmax.prepare(acc.s, scale_log2);
+    ptx::wgmma_wait<0>();
+    ptx::pin_registers(acc.o);
+    ptx::pin_registers(acc.s);
+    release_v(position - 1);
+    softmax.template update<kMasked, false>(acc.s, scale_log2, acc.o, acc.p);
+  }
+
+  // The same without overlap: S, P and P·V of one block after another.
+  template <bool kMasked>
+  __device__ __forceinline__ void serial_step(Accumulators& acc, Softmax& softmax, int n_block) {
+    const int position = kv_position + (num_blocks - 1 - n_block);
+    wait_k(position);
+    take_turn();
+    issue_scores(acc, position);
+    ptx::wgmma_wait<0>();
+    ptx::pin_registers(acc.s);
+    pass_turn();
+    release_k(position);
+    release_q_if(n_block == 0);
+    if constexpr (kMasked) apply_mask(acc.s, n_block);
+    softmax.prepare(acc.s, scale_log2);
+    softmax.template update<kMasked, kMasked>(acc.s, scale_log2, acc.o, acc.p);
+    finish_output(acc, position);
+  }
+
+  __device__ __forceinline__ void finish_output(Accumulators& acc, int position) const {
+    wait_v(position);
+    issue_output(acc, position);
+    ptx::wgmma_wait<0>();
+    ptx::pin_registers(acc.o);
+    release_v(position);
+  }
+
+  __device__ __forceinline__ void compute_tile(Accumulators& acc,
+                                               Softmax& softmax,
+                                               Output& output) {
+    int n_block = num_blocks - 1;
+    if constexpr (kTiling.overlap) {
+      first_step(acc, softmax);
+      --n_block;
+      output.begin_tile();
+#pragma unroll 1
+      for (; n_block >= num_full; --n_block) step<true>(acc, softmax, n_block);
+      n_block = uniform(n_block);
+      q_desc = uniform(q_desc);
+      make_uniform();
+#pragma unroll 1
+      for (; n_block >= 0; --n_block) step<false>(acc, softmax, n_block);
+      finish_output(acc, kv_position + num_blocks - 1);
+    } else {
+      serial_step<true>(acc, softmax, n_block--);
+      output.begin_tile();
+#pragma unroll 1
+      for (; n_block >= num_full; --n_block) serial_step<true>(acc, softmax, n_block);
+      n_block = uniform(n_block);
+      q_desc = uniform(q_desc);
+      make_uniform();
+#pragma unroll 1
+      for (; n_block >= 0; --n_block) serial_step<false>(acc, softmax, n_block);
+    }
+  }
+
+  // O = O / l, and LSE = (offset + log2 l) · ln 2.
+  __device__ __forceinline__ void normalise(Accumulators& acc, const Softmax& softmax) const {
+    float inverse[2];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      float sum = 0.0f;
+      if constexpr (kTiling.row_sum_by_mma) {
+        sum = acc.o[kProblem.head_dim_v / 2 + 2 * r];
+      } else {
+        sum = quad_sum(softmax.row_sum[r]);
+      }
+      inverse[r] = sum == 0.0f ? 0.0f : ptx::rcp_approx(sum);  // a row without a key: O = 0
+      const int row = first_row + warp * 16 + lane / 4 + 8 * r;
+      if (kProblem.return_lse && lane % 4 == 0 && row < params.fwd.seqlen_q) {
+        const i64 pair = i64(batch) * params.fwd.num_heads_q + head;
+        params.fwd.lse[pair * params.fwd.seqlen_q + row] =
+            (softmax.offset[r] + ptx::log2_approx(sum)) * kLn2;  // −inf for a row without a key
+      }
+    }
+    rescale(acc.o, inverse);
+  }
+
+  __device__ __forceinline__ void run() {
+    Accumulators acc;
+    Output output{params, smem, warpgroup, warp * 32 + lane};
+    if (kTiling.ping_pong && warpgroup == kWarpgroups - 1) pass_turn();  // warpgroup 0 goes first
+    while (fetch_tile()) {
+      Softmax softmax;
+#pragma unroll
+      for (int i = 0; i < kOutputRegs; ++i) acc.o[i] = 0.0f;
+      if (!kTiling.skip_masked || num_blocks > 0) compute_tile(acc, softmax, output);
+      kv_position += num_blocks;
+      normalise(acc, softmax);
+      output.store(acc.o, {first_row, head, batch, q_stage});
+    }
+    output.finish();
+  }
+};
+
+}  // namespace flashjit

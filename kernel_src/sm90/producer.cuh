@@ -1,0 +1,138 @@
+// The producer: one thread that walks the CTA's tiles and keeps Q buffers and the K/V ring filled
+// by TMA, for consumers that it never meets but at mbarriers (table in mainloop.cuh).
+#pragma once
+#include "attention/sm90_scheduler.cuh"
+#include "ptx/shared_memory.h"
+#include "ptx/tma.h"
+#include "sm90/smem_map.cuh"
+
+namespace flashjit {
+
+// Loads rows [row, row + kRows) of one head into panels. Whole panels come in one box {64, kRows,
+// panels}; else panel by panel, so that columns past head_dim are outside of the tensor and read as
+// zeros (in the five-dimensional view they would be the next head's).
+template <int kHeadDim, int kRows>
+__device__ __forceinline__ void load_panels(
+    u32 dst, const TensorMap& map, u32 bar, int row, int head, int batch, u64 l2_policy) {
+  if constexpr (kHeadDim % kPanelColumns == 0) {
+    ptx::tma_load_5d(dst, &map, bar, 0, row, 0, head, batch, l2_policy);
+  } else {
+#pragma unroll
+    for (int i = 0; i < num_panels(kHeadDim); ++i) {
+      ptx::tma_load_5d(dst + i * (kRows * kPanelRowBytes),
+                       &map,
+                       bar,
+                       i * kPanelColumns,
+                       row,
+                       0,
+                       head,
+                       batch,
+                       l2_policy);
+    }
+  }
+}
+
+template <KernelConfig kConfig>
+struct Sm90Producer {
+  using Smem = SmemMap<kConfig>;
+  using KvRing = Ring<kConfig.tiling.num_stages>;
+  using QRing = Ring<kConfig.tiling.num_q_stages>;
+  static constexpr Problem kProblem = kConfig.problem;
+  static constexpr int kBlockM = kConfig.tiling.block_m;
+  static constexpr int kBlockN = kConfig.tiling.block_n;
+
+  const Sm90FwdParams& params;
+  Smem smem;
+  TileCoord tile{};
+  int kv_head = 0;
+  int kv_position = 0;  // in the K/V ring, of the tile's first block
+
+  // Q is read once, K and V by every tile of their head.
+  __device__ __forceinline__ void load_q(u32 stage) const {
+    ptx::mbarrier_arrive_expect_tx(smem.q_full(stage), Smem::kQBytes);
+    load_panels<kProblem.head_dim_qk, kBlockM>(smem.q(stage),
+                                               params.q,
+                                               smem.q_full(stage),
+                                               tile.m_block * kBlockM,
+                                               tile.head,
+                                               tile.batch,
+                                               ptx::kEvictFirst);
+  }
+  __device__ __forceinline__ void load_k(int n_block, int position) const {
+    const u32 stage = KvRing::stage(position);
+    wait_barrier(smem.k_empty(stage), KvRing::phase(position) ^ 1);
+    ptx::mbarrier_arrive_expect_tx(smem.k_full(stage), Smem::kKBytes);
+    load_panels<kProblem.head_dim_qk, kBlockN>(smem.k(stage),
+                                               params.k,
+                                               smem.k_full(stage),
+                                               n_block * kBlockN,
+                                               kv_head,
+                                               tile.batch,
+                                               ptx::kEvictLast);
+  }
+  __device__ __forceinline__ void load_v(int n_block, int position) const {
+    const u32 stage = KvRing::stage(position);
+    wait_barrier(smem.v_empty(stage), KvRing::phase(position) ^ 1);
+    ptx::mbarrier_arrive_expect_tx(smem.v_full(stage), Smem::kVBytes);
+    load_panels<kProblem.head_dim_v, kBlockN>(smem.v(stage),
+                                              params.v,
+                                              smem.v_full(stage),
+                                              n_block * kBlockN,
+                                              kv_head,
+                                              tile.batch,
+                                              ptx::kEvictLast);
+  }
+
+  // Blocks of keys that any row of the tile sees; at least one, so that a tile that sees nothing
+  // takes the same way as all others.
+  __device__ __forceinline__ int num_blocks() const {
+    const Mask<kProblem.mask> mask{params.fwd.seqlen_kv, params.fwd.diagonal};
+    const int last_row = min_of(tile.m_block * kBlockM + kBlockM, params.fwd.seqlen_q) - 1;
+    return max_of(1, mask.num_blocks(last_row, kBlockN));
+  }
+
+  __device__ __forceinline__ int next_tile(int tile_idx) const {
+    if constexpr (kConfig.tiling.schedule == Schedule::kOneTile) return params.schedule.num_tiles;
+    if constexpr (kConfig.tiling.schedule == Schedule::kStatic) return tile_idx + int(gridDim.x);
+    return TileCounter{static_cast<int*>(params.fwd.workspace)}.next();
+  }
+
+  // The tile's number travels with its Q barrier, so the schedule needs no barrier of its own.
+  __device__ __forceinline__ void publish_tile(u32 stage, int m_block, int blocks) const {
+    ptx::st_shared_v4(smem.tile_info(stage),
+                      {u32(m_block), u32(blocks), u32(tile.head), u32(tile.batch)});
+  }
+
+  // The order of loads is the order of use: K of a block, then V of the block before.
+  __device__ __forceinline__ void run() {
+    int tile_idx = int(blockIdx.x);
+    int q_position = 0;
+    for (; tile_idx < params.schedule.num_tiles; ++q_position) {
+      tile = decode_scheduled_tile<kConfig>(params, tile_idx);
+      kv_head = tile.head / params.fwd.heads_per_kv;
+      const int blocks = num_blocks();
+      load_k(blocks - 1, kv_position);
+      const u32 q_stage = QRing::stage(q_position);
+      wait_barrier(smem.q_empty(q_stage), QRing::phase(q_position) ^ 1);
+      publish_tile(q_stage, tile.m_block, blocks);
+      load_q(q_stage);
+      tile_idx = next_tile(tile_idx);  // its latency hides behind the loads below
+#pragma unroll 1
+      for (int i = 1; i < blocks; ++i) {
+        load_k(blocks - 1 - i, kv_position + i);
+        load_v(blocks - i, kv_position + i - 1);
+      }
+      load_v(0, kv_position + blocks - 1);
+      kv_position += blocks;
+    }
+    const u32 q_stage = QRing::stage(q_position);
+    wait_barrier(smem.q_empty(q_stage), QRing::phase(q_position) ^ 1);
+    publish_tile(q_stage, -1, 0);
+    ptx::mbarrier_arrive(smem.q_full(q_stage));
+    if constexpr (kConfig.tiling.schedule == Schedule::kDynamic) {
+      TileCounter{static_cast<int*>(params.fwd.workspace)}.leave();
+    }
+  }
+};
+
+}  // namespace flashjit

@@ -1,0 +1,79 @@
+// Where everything stands in a CTA's shared memory (plan.h as addresses), how the K/V ring and the
+// Q buffers are counted, and the descriptors by which wgmma finds the tiles.
+#pragma once
+#include "fwd_params.h"
+#include "ptx/mbarrier.h"
+#include "sm90/plan.h"
+
+namespace flashjit {
+
+// Position in a ring of kStages buffers: a count that only grows. Buffer = count mod kStages; the
+// parity of its barriers changes with each round.
+template <int kStages>
+struct Ring {
+  static __device__ __forceinline__ u32 stage(int position) { return u32(position) % kStages; }
+  static __device__ __forceinline__ u32 phase(int position) { return u32(position) / kStages & 1; }
+};
+
+template <KernelConfig kConfig>
+struct SmemMap {
+  static constexpr SmemPlan kPlan = sm90_smem_plan(kConfig);
+  static constexpr Tiling kTiling = kConfig.tiling;
+  static constexpr int kStages = kTiling.num_stages;
+  static constexpr int kQStages = kTiling.num_q_stages;
+  static constexpr u32 kQBytes = kPlan.size(SmemRegion::kQ) / kQStages;  // of one stage
+  static constexpr u32 kKBytes = kPlan.size(SmemRegion::kK) / kStages;
+  static constexpr u32 kVBytes = kPlan.size(SmemRegion::kV) / kStages;
+  static constexpr u32 kWarpgroupBytes = kWarpgroupRows * kPanelRowBytes;  // of one panel
+
+  u32 base;
+
+  template <SmemRegion kRegion>
+  __device__ __forceinline__ u32 at() const {
+    constexpr u32 kOffset = kPlan.at(kRegion);  // a constant also where kPlan has no address
+    return base + kOffset;
+  }
+  __device__ __forceinline__ u32 q(u32 stage) const {
+    return at<SmemRegion::kQ>() + stage * kQBytes;
+  }
+  __device__ __forceinline__ u32 k(u32 stage) const {
+    return at<SmemRegion::kK>() + stage * kKBytes;
+  }
+  __device__ __forceinline__ u32 v(u32 stage) const {
+    return at<SmemRegion::kV>() + stage * kVBytes;
+  }
+  // {m_block or -1, num_blocks, head, batch} of the tile whose Q is in `stage`.
+  __device__ __forceinline__ u32 tile_info(u32 stage) const {
+    return at<SmemRegion::kTileInfo>() + 16 * stage;
+  }
+
+  __device__ __forceinline__ u32 q_full(u32 stage) const { return barrier(0, stage); }
+  __device__ __forceinline__ u32 q_empty(u32 stage) const { return barrier(kQStages, stage); }
+  __device__ __forceinline__ u32 k_full(u32 stage) const { return barrier(2 * kQStages, stage); }
+  __device__ __forceinline__ u32 k_empty(u32 stage) const {
+    return barrier(2 * kQStages + kStages, stage);
+  }
+  __device__ __forceinline__ u32 v_full(u32 stage) const {
+    return barrier(2 * kQStages + 2 * kStages, stage);
+  }
+  __device__ __forceinline__ u32 v_empty(u32 stage) const {
+    return barrier(2 * kQStages + 3 * kStages, stage);
+  }
+
+ private:
+  __device__ __forceinline__ u32 barrier(int first, u32 stage) const {
+    return at<SmemRegion::kBarriers>() + 8 * (first + stage);
+  }
+};
+
+__device__ __forceinline__ void wait_barrier(u32 bar, u32 phase) {
+  while (!ptx::mbarrier_try_wait_parity(bar, phase)) {
+  }
+}
+
+// Keeps `x`, equal in all lanes, in a uniform register: where ptxas cannot prove a loop counter or
+// an address uniform it moves every descriptor through R2UR, 13 – 48 a step, 5 – 8 % of the time.
+__device__ __forceinline__ int uniform(int x) { return __shfl_sync(0xffffffffu, x, 0); }
+__device__ __forceinline__ u32 uniform(u32 x) { return __shfl_sync(0xffffffffu, x, 0); }
+
+}  // namespace flashjit

@@ -1,0 +1,101 @@
+#include "tma_layout.h"
+
+#include "kernel_src/sm90/plan.h"
+
+namespace flashjit {
+namespace {
+
+// TMA: strides below 2^40 bytes, of dimensions that have more than one element.
+constexpr std::int64_t kMaxStrideBytes = std::int64_t(1) << 40;
+// Row numbers are ints in the kernel, also those just past a tile's end.
+constexpr int kMaxSeqlen = 0x7fffffff - 1024;
+// Below this exp2's argument leaves the normal fp32 numbers on its way.
+constexpr float kMinScaleLog2 = 1e-30f;
+
+// A dimension of one element is never stepped along, but its stride must be legal.
+std::uint64_t stride_bytes(std::int64_t elements, int size, Dtype dtype) {
+  return size > 1 ? std::uint64_t(elements * size_of(dtype)) : 16;
+}
+
+// [batch, rows, heads, head_dim] with boxes of `box_rows` rows and `box_panels` panels. Only a head
+// dim of whole panels is cut into panels here: else the columns past its end would be the next
+// head's instead of outside of the tensor.
+TensorMapSpec make_spec(const TensorView& view,
+                        const Strides& stride,
+                        int rows,
+                        int heads,
+                        int batch,
+                        int head_dim,
+                        int box_rows,
+                        bool all_panels) {
+  const bool whole = head_dim % kPanelColumns == 0;
+  const int panels = whole ? head_dim / kPanelColumns : 1;
+  return {
+      .base = view.data,
+      .dtype = view.dtype,
+      .dims = {std::uint64_t(whole ? kPanelColumns : head_dim),
+               std::uint64_t(rows),
+               std::uint64_t(panels),
+               std::uint64_t(heads),
+               std::uint64_t(batch)},
+      .strides = {stride_bytes(stride.seq, rows, view.dtype),
+                  kPanelRowBytes,
+                  stride_bytes(stride.head, heads, view.dtype),
+                  stride_bytes(stride.batch, batch, view.dtype)},
+      .box = {
+          kPanelColumns, std::uint32_t(box_rows), std::uint32_t(all_panels ? panels : 1), 1, 1}};
+}
+
+bool is_expressible(std::int64_t stride, int size, Dtype dtype) {
+  const std::int64_t bytes = stride * size_of(dtype);
+  return size <= 1 || (bytes > 0 && bytes < kMaxStrideBytes && bytes % 16 == 0);
+}
+
+bool is_expressible(const Strides& stride, int rows, int heads, int batch, Dtype dtype) {
+  return is_expressible(stride.seq, rows, dtype) && is_expressible(stride.head, heads, dtype) &&
+         is_expressible(stride.batch, batch, dtype);
+}
+
+}  // namespace
+
+Sm90TensorMaps sm90_tensor_maps(const KernelConfig& config,
+                                const AttentionArgs& args,
+                                const ProblemShape& s) {
+  const Problem& p = config.problem;
+  const Tiling& t = config.tiling;
+  return {
+      .q = make_spec(
+          args.q, s.q_stride, s.seqlen_q, s.num_heads_q, s.batch, p.head_dim_qk, t.block_m, true),
+      .k = make_spec(
+          args.k, s.k_stride, s.seqlen_kv, s.num_heads_kv, s.batch, p.head_dim_qk, t.block_n, true),
+      .v = make_spec(
+          args.v, s.v_stride, s.seqlen_kv, s.num_heads_kv, s.batch, p.head_dim_v, t.block_n, true),
+      .o = make_spec(args.o,
+                     s.o_stride,
+                     s.seqlen_q,
+                     s.num_heads_q,
+                     s.batch,
+                     p.head_dim_v,
+                     kWarpgroupRows,
+                     false)};
+}
+
+const char* why_not_sm90(const Problem& problem, const ProblemShape& s) {
+  if (problem.dtype == Dtype::kFp32) return "sm90: fp16 and bf16 only";
+  if (s.seqlen_kv == 0 || s.seqlen_q == 0 || s.batch == 0)
+    return "sm90: a tensor without elements has no tensor map";
+  if (!(scale_log2(s.softmax_scale) >= kMinScaleLog2) || s.softmax_scale <= 0.0f)
+    return "sm90: the softmax scale is not positive";
+  if (s.seqlen_q > kMaxSeqlen || s.seqlen_kv > kMaxSeqlen) return "sm90: the sequence is too long";
+  const std::int64_t pairs = std::int64_t(s.num_heads_q) * s.batch;
+  if ((std::int64_t(s.seqlen_q) + kWarpgroupRows - 1) / kWarpgroupRows * pairs > 0x3fffffff)
+    return "sm90: too many tiles for one launch";
+  if (!is_expressible(s.q_stride, s.seqlen_q, s.num_heads_q, s.batch, problem.dtype) ||
+      !is_expressible(s.k_stride, s.seqlen_kv, s.num_heads_kv, s.batch, problem.dtype) ||
+      !is_expressible(s.v_stride, s.seqlen_kv, s.num_heads_kv, s.batch, problem.dtype) ||
+      !is_expressible(s.o_stride, s.seqlen_q, s.num_heads_q, s.batch, problem.dtype))
+    return "sm90: a stride is 0 or too large for a tensor map";
+  return nullptr;
+}
+
+}  // namespace flashjit
