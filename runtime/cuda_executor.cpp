@@ -1,0 +1,151 @@
+#include "cuda_executor.h"
+
+#include <fmt/format.h>
+
+#include "kernel_src/variant_plan.h"
+#include "launch.h"
+#include "pointer_check.h"
+#include "variant_source.h"
+
+namespace flashjit {
+namespace {
+
+// The caller's workspace, or memory allocated and freed in stream order, which costs no
+// synchronisation and is allowed while capturing.
+class Workspace {
+ public:
+  Workspace(const Device& device, const AttentionArgs& args, std::size_t bytes, CUstream stream)
+      : device_(device), stream_(stream) {
+    if (bytes == 0) return;
+    if (args.workspace != nullptr) {
+      if (args.workspace_size < bytes) {
+        throw Error(
+            ErrorCode::kInvalidArgument,
+            fmt::format(
+                "workspace_size is {} bytes; this call needs {}", args.workspace_size, bytes));
+      }
+      data_ = args.workspace;
+      return;
+    }
+    if (!device.has_memory_pools()) {
+      throw Error(ErrorCode::kNotSupported,
+                  fmt::format("device {} cannot allocate on a stream; pass a workspace of {} bytes",
+                              device.ordinal(),
+                              bytes));
+    }
+    device.driver().check(device.driver().mem_alloc_async(&allocated_, bytes, stream));
+    data_ = reinterpret_cast<void*>(allocated_);
+  }
+  ~Workspace() {
+    if (allocated_ != 0) device_.driver().mem_free_async(allocated_, stream_);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  void* data() const { return data_; }
+
+ private:
+  const Device& device_;
+  CUstream stream_;
+  CUdeviceptr allocated_ = 0;
+  void* data_ = nullptr;
+};
+
+void launch_kernel(const DriverLibrary& driver,
+                   CUfunction function,
+                   const Grid& grid,
+                   const LaunchGeometry& geometry,
+                   void* params,
+                   CUstream stream) {
+  CUlaunchConfig config = {};
+  config.gridDimX = grid.x;
+  config.gridDimY = grid.y;
+  config.gridDimZ = grid.z;
+  config.blockDimX = static_cast<unsigned>(geometry.threads);
+  config.blockDimY = 1;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = static_cast<unsigned>(geometry.smem_bytes);
+  config.hStream = stream;
+  void* arguments[] = {params};
+  driver.check(driver.launch_kernel_ex(&config, function, arguments, nullptr));
+}
+
+}  // namespace
+
+CudaKernel::CudaKernel(std::shared_ptr<const Device> device,
+                       const KernelConfig& config,
+                       std::span<const std::byte> cubin)
+    : module_(std::move(device), cubin, kernel_names(config), smem_bytes(config)) {
+  resources_.registers = module_.attribute(CU_FUNC_ATTRIBUTE_NUM_REGS);
+  resources_.stack_bytes = module_.attribute(CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES);
+  resources_.static_smem_bytes = module_.attribute(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES);
+  resources_.dynamic_smem_bytes = smem_bytes(config);
+  resources_.threads = num_threads(config);
+}
+
+CudaExecutor::CudaExecutor(const Settings& settings, int device)
+    : libnvrtc_(settings.libnvrtc),
+      device_(std::make_shared<Device>(std::make_shared<DriverLibrary>(settings.libcuda), device)),
+      tile_counters_(device_) {}
+
+CudaExecutor::~CudaExecutor() = default;
+
+const Compiler& CudaExecutor::compiler() const {
+  const std::lock_guard lock(compiler_mutex_);
+  if (!compiler_) {
+    compiler_ = std::make_unique<Compiler>(std::make_shared<NvrtcLibrary>(libnvrtc_));
+  }
+  return *compiler_;
+}
+
+std::string CudaExecutor::compiler_build() const { return compiler().build(); }
+
+Binary CudaExecutor::compile(const VariantSource& source, const KernelSources& sources) const {
+  return compiler().compile(source, sources);
+}
+
+std::unique_ptr<LoadedKernel> CudaExecutor::load(const KernelConfig& config,
+                                                 std::span<const std::byte> code) const {
+  return std::make_unique<CudaKernel>(device_, config, code);
+}
+
+void CudaExecutor::launch(const LoadedKernel& kernel,
+                          const KernelConfig& config,
+                          const AttentionArgs& args,
+                          const ProblemShape& shape,
+                          Stream stream) const {
+  const LaunchGeometry geometry = launch_geometry(config, shape, device());
+  if (geometry.num_kernels == 0) return;
+  const CurrentContext current(*device_);
+  const Workspace workspace(*device_, args, workspace_bytes(config, shape, device()), stream);
+  FwdParams params = make_fwd_params(args, shape);
+  params.workspace = workspace.data();
+
+  const auto functions = static_cast<const CudaKernel&>(kernel).module().functions();
+  for (int i = 0; i < geometry.num_kernels; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    launch_kernel(device_->driver(), functions[at], geometry.grids[at], geometry, &params, stream);
+  }
+}
+
+bool CudaExecutor::is_capturing(Stream stream) const {
+  const CurrentContext current(*device_);
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  const CUresult result = device_->driver().stream_is_capturing(stream, &status);
+  // The legacy stream may not even be asked while a blocking stream captures: its work would join
+  // the capture.
+  if (result == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT) return true;
+  device_->driver().check(result);
+  return status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+void CudaExecutor::check_pointers(const AttentionArgs& args) const {
+  check_device_pointer(*device_, args.q.data, "q.data");
+  check_device_pointer(*device_, args.k.data, "k.data");
+  check_device_pointer(*device_, args.v.data, "v.data");
+  check_device_pointer(*device_, args.o.data, "o.data");
+  if (args.lse != nullptr) check_device_pointer(*device_, args.lse, "lse");
+  if (args.workspace != nullptr) check_device_pointer(*device_, args.workspace, "workspace");
+}
+
+}  // namespace flashjit

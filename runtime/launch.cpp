@@ -1,0 +1,39 @@
+#include "launch.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "kernel_src/variant_plan.h"
+
+namespace flashjit {
+namespace {
+
+unsigned grid_size(i64 ctas) {
+  constexpr i64 kMax = std::numeric_limits<int>::max();  // gridDim.x, every arch
+  if (ctas > kMax) {
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("the problem has {} tiles; one launch takes {}", ctas, kMax));
+  }
+  return static_cast<unsigned>(ctas);
+}
+
+}  // namespace
+
+LaunchGeometry launch_geometry(const KernelConfig& config,
+                               const ProblemShape& shape,
+                               const DeviceInfo&) {
+  LaunchGeometry geometry;
+  geometry.threads = num_threads(config);
+  geometry.smem_bytes = smem_bytes(config);
+  if (shape.batch == 0 || shape.num_heads_q == 0 || shape.seqlen_q == 0) return geometry;
+  geometry.num_kernels = 1;
+  geometry.grids[0].x = grid_size(num_ctas(config, shape.batch, shape.num_heads_q, shape.seqlen_q));
+  return geometry;
+}
+
+std::size_t workspace_bytes(const KernelConfig&, const ProblemShape&, const DeviceInfo&) {
+  return 0;
+}
+
+}  // namespace flashjit

@@ -1,0 +1,14 @@
+// Whether a pointer is memory of this device.
+#pragma once
+
+#include "device.h"
+
+namespace flashjit {
+
+// Throws Error(kInvalidArgument) naming `argument` unless `pointer` is memory of `device`, or
+// managed memory. Null passes: whether it may be null is validate()'s business. What a thread
+// checked last is remembered, so that a warm call that uses the same tensors again pays a
+// comparison each instead of a driver call each.
+void check_device_pointer(const Device& device, const void* pointer, const char* argument);
+
+}  // namespace flashjit

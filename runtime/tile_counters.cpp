@@ -1,0 +1,69 @@
+#include "tile_counters.h"
+
+namespace flashjit {
+namespace {
+
+constexpr std::size_t kPairBytes = 8;
+
+// A number that two streams share only if they are the same stream; never 0. The legacy stream has
+// two handles, and the per-thread one has one handle for all threads.
+std::uint64_t key_of(CUstream stream) {
+  thread_local const char thread_marker = 0;
+  if (stream == CU_STREAM_PER_THREAD) return reinterpret_cast<std::uintptr_t>(&thread_marker) | 1;
+  if (stream == nullptr) return reinterpret_cast<std::uintptr_t>(CU_STREAM_LEGACY);
+  return reinterpret_cast<std::uintptr_t>(stream);
+}
+
+}  // namespace
+
+TileCounters::TileCounters(std::shared_ptr<const Device> device)
+    : device_(std::move(device)),
+      owners_(std::make_unique<std::array<std::atomic<std::uint64_t>, kStreams>>()) {
+  const CurrentContext current(*device_);
+  const DriverLibrary& driver = device_->driver();
+  constexpr std::size_t kBytes = (kStreams + kCaptured) * kPairBytes;
+  driver.check(driver.mem_alloc(&memory_, kBytes));
+  // On the legacy stream, then waited for: pairs are zero before any stream can use one.
+  CUresult result = driver.memset_d8_async(memory_, 0, kBytes, nullptr);
+  if (result == CUDA_SUCCESS) result = driver.stream_synchronize(nullptr);
+  if (result != CUDA_SUCCESS) {
+    driver.mem_free(memory_);
+    driver.check(result);
+  }
+}
+
+TileCounters::~TileCounters() try {
+  const CurrentContext current(*device_);
+  device_->driver().mem_free(memory_);
+} catch (const Error&) {
+  // At process exit the driver may be gone before us.
+}
+
+void* TileCounters::pair(std::size_t index) const {
+  return reinterpret_cast<void*>(memory_ + index * kPairBytes);
+}
+
+void* TileCounters::get(CUstream stream, bool capturing) const {
+  if (capturing) {
+    const std::size_t index = num_captured_.fetch_add(1, std::memory_order_relaxed);
+    if (index < kCaptured) return pair(kStreams + index);
+    throw Error(ErrorCode::kNotSupported,
+                "this Runtime was captured into graphs 65536 times, and every captured launch "
+                "keeps a counter; create another Runtime, or re-use the graphs");
+  }
+  const std::uint64_t key = key_of(stream);
+  const std::size_t home = (key * 0x9E3779B97F4A7C15ull) >> 50;  // 14 bits
+  for (std::size_t step = 0; step < kStreams; ++step) {
+    const std::size_t index = (home + step) % kStreams;
+    std::atomic<std::uint64_t>& owner = (*owners_)[index];
+    std::uint64_t found = owner.load(std::memory_order_relaxed);
+    if (found == 0 && owner.compare_exchange_strong(found, key, std::memory_order_relaxed)) {
+      return pair(index);
+    }
+    if (found == key) return pair(index);
+  }
+  throw Error(ErrorCode::kNotSupported,
+              "this Runtime has seen 16384 streams; create another Runtime, or re-use streams");
+}
+
+}  // namespace flashjit
