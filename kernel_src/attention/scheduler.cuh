@@ -17,45 +17,46 @@ struct TileCoord {
   int batch;
 };
 
-// K and V of a section: half of the L2 of an A100 or H100 and more.
-inline constexpr i64 kSectionBytes = i64(32) << 20;
+// K and V of a section: about half of the L2 of an A100 or H100.
+inline constexpr u32 kSectionBytes = 32u << 20;
 
-// (batch, head) pairs of a section.
+// (batch, head) pairs of a section. All in 32 bits, a 64-bit division is a call of 100
+// instructions.
 template <KernelConfig kConfig>
-__device__ __forceinline__ int heads_per_section(const FwdParams& params, int num_m_blocks) {
-  constexpr int kBytesPerKey =
+__device__ __forceinline__ u32 pairs_per_section(const FwdParams& params, u32 num_m_blocks) {
+  constexpr u32 kBytesPerKey =
       (kConfig.problem.head_dim_qk + kConfig.problem.head_dim_v) * size_of(kConfig.problem.dtype);
-  // Heads of a group share K and V.
-  const i64 bytes =
-      (i64(params.seqlen_kv) * kBytesPerKey + params.heads_per_kv - 1) / params.heads_per_kv;
-  const i64 by_l2 = kSectionBytes / (bytes > 0 ? bytes : 1);
+  // Heads of a group share K and V; at most 2^21 · 2^10 keys.
+  const u32 keys = kSectionBytes / kBytesPerKey * u32(min_of(params.heads_per_kv, 1024));
+  const u32 by_l2 = keys / u32(max_of(params.seqlen_kv, 1));
   // At least 512 tiles, about two waves on the largest GPUs, or the sections' own tails would show.
-  const i64 by_tiles = (512 + i64(num_m_blocks) - 1) / num_m_blocks;
-  const i64 wanted = by_l2 > by_tiles ? by_l2 : by_tiles;
-  const i64 all = i64(params.num_heads_q) * params.batch;
-  return int(wanted < all ? wanted : all);
+  const u32 by_tiles = 511u / num_m_blocks + 1;
+  const u32 wanted = by_l2 > by_tiles ? by_l2 : by_tiles;
+  const u32 all = u32(params.num_heads_q) * u32(params.batch);
+  return wanted < all ? wanted : all;
 }
 
 template <KernelConfig kConfig>
-__device__ __forceinline__ TileCoord decode_tile(const FwdParams& params, int tile) {
-  constexpr int kBlockM = kConfig.tiling.block_m;
-  const int num_m_blocks = int((i64(params.seqlen_q) + kBlockM - 1) / kBlockM);
-  int pair = 0;  // batch · num_heads_q + head
-  int m_block = 0;
+__device__ __forceinline__ TileCoord decode_tile(const FwdParams& params, u32 tile) {
+  constexpr u32 kBlockM = kConfig.tiling.block_m;
+  const u32 num_m_blocks = (u32(params.seqlen_q) + kBlockM - 1) / kBlockM;
+  u32 pair = 0;  // batch · num_heads_q + head
+  u32 m_block = 0;
   if constexpr (kConfig.problem.mask == MaskKind::kNone) {
     pair = tile / num_m_blocks;
     m_block = tile % num_m_blocks;
   } else {
-    const int section_heads = heads_per_section<kConfig>(params, num_m_blocks);
-    const i64 section_tiles = i64(section_heads) * num_m_blocks;
-    const int section = int(tile / section_tiles);
-    const int rank = int(tile % section_tiles);
-    const int first = section * section_heads;
-    const int heads = min_of(section_heads, params.num_heads_q * params.batch - first);
-    pair = first + rank % heads;
-    m_block = num_m_blocks - 1 - rank / heads;
+    const u32 section_pairs = pairs_per_section<kConfig>(params, num_m_blocks);
+    const u32 section_tiles = section_pairs * num_m_blocks;  // at most the whole grid
+    const u32 first = tile / section_tiles * section_pairs;
+    const u32 rank = tile % section_tiles;
+    const u32 rest = u32(params.num_heads_q) * u32(params.batch) - first;
+    const u32 pairs = section_pairs < rest ? section_pairs : rest;
+    pair = first + rank % pairs;
+    m_block = num_m_blocks - 1 - rank / pairs;
   }
-  return {m_block, pair % params.num_heads_q, pair / params.num_heads_q};
+  const u32 num_heads = u32(params.num_heads_q);
+  return {int(m_block), int(pair % num_heads), int(pair / num_heads)};
 }
 
 }  // namespace flashjit

@@ -23,11 +23,16 @@ __device__ __forceinline__ float quad_sum(float x) {
   return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-// State of a thread's two rows.
+// State of a thread's two rows. Maxima are kept scaled, row_max = max · c: three numbers for each
+// row would be four registers more per 16 rows, which head_dim 128 does not have.
 struct RowState {
-  float row_max[2] = {kNegInf, kNegInf};  // raw scores; -inf: no visible key yet
+  float row_max[2] = {kNegInf, kNegInf};  // -inf: no visible key yet
   float row_sum[2] = {0.0f, 0.0f};        // of this thread's columns only
-  float offset[2] = {0.0f, 0.0f};         // row_max · c, or 0 while row_max is -inf
+
+  // What is subtracted before exp2: a row without a visible key has no maximum.
+  __device__ __forceinline__ float offset(int r) const {
+    return row_max[r] == kNegInf ? 0.0f : row_max[r];
+  }
 };
 
 // The largest of a thread's own scores for each row. NaN loses: it reaches P through exp2.
@@ -39,59 +44,59 @@ __device__ __forceinline__ void thread_max(const float (&s)[kSize], float (&row_
   for (int i = 4; i < kSize; ++i) row_max[i / 2 % 2] = ptx::max_f32(row_max[i / 2 % 2], s[i]);
 }
 
-// What sums and outputs taken with `old_offset` are multiplied by under `new_offset`. From rounded
-// offsets, not from maxima: an unchanged maximum gives exactly 1, where exp2(m·c − round(m·c))
-// would compound an error of 2^-24 · |m·c| in every step. Before the first visible key (old_max =
-// -inf) sums and outputs are 0 and must stay so.
-__device__ __forceinline__ float rescale_factor(float old_max, float old_offset, float new_offset) {
-  return old_max == kNegInf ? 0.0f : ptx::exp2_approx(old_offset - new_offset);
+// What sums and outputs taken under a scaled maximum are multiplied by under a new one: exactly 1
+// when it has not changed. Before the first visible key they are 0 and must stay so.
+__device__ __forceinline__ float rescale_factor(float old_max, float new_max) {
+  return old_max == kNegInf ? 0.0f : ptx::exp2_approx(old_max - new_max);
 }
 
-// Moves both rows to the maximum over the quad of `candidate` and the one in use; `factor` is what
-// O must be multiplied by (the sums already were).
-__device__ __forceinline__ void raise_max(RowState& rows,
-                                          const float (&candidate)[2],
+// Scaled maxima of a step's scores over both rows.
+template <int kSize>
+__device__ __forceinline__ void block_max(const float (&s)[kSize],
                                           float scale_log2,
+                                          float (&row_max)[2]) {
+  thread_max(s, row_max);
+#pragma unroll
+  for (int r = 0; r < 2; ++r) row_max[r] = quad_max(row_max[r]) * scale_log2;
+}
+
+// Rescale::kLazy: whether a row has outgrown the maximum in use. From -inf every key does (inf),
+// and no key does not (NaN).
+__device__ __forceinline__ bool exceeds(const float (&row_max)[2], const RowState& rows) {
+  return row_max[0] - rows.row_max[0] > kLazyThreshold ||
+         row_max[1] - rows.row_max[1] > kLazyThreshold;
+}
+
+// Moves maximum and sums to the maximum of a step; `factor` is what O must be multiplied by.
+__device__ __forceinline__ void raise_max(RowState& rows,
+                                          const float (&row_max)[2],
                                           float (&factor)[2]) {
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const float row_max = quad_max(ptx::max_f32(candidate[r], rows.row_max[r]));
-    const float offset = row_max == kNegInf ? 0.0f : row_max * scale_log2;
-    factor[r] = rescale_factor(rows.row_max[r], rows.offset[r], offset);
-    rows.row_max[r] = row_max;
-    rows.offset[r] = offset;
+    const float new_max = ptx::max_f32(row_max[r], rows.row_max[r]);
+    factor[r] = rescale_factor(rows.row_max[r], new_max);
+    rows.row_max[r] = new_max;
     rows.row_sum[r] *= factor[r];
   }
 }
 
-// Decides about the maximum of a step. Returns whether O has to be multiplied by `factor`
-// (warp-uniform; always for kEager).
-template <Rescale kRescale, int kSize>
-__device__ __forceinline__ bool update_max(RowState& rows,
-                                           const float (&s)[kSize],
-                                           float scale_log2,
-                                           float (&factor)[2]) {
-  float candidate[2];
-  thread_max(s, candidate);
-  if constexpr (kRescale == Rescale::kLazy) {
-    // inf - -inf counts as a rise, -inf - -inf = NaN does not. The vote costs one instruction where
-    // the four shuffles of raise_max() cost some 25 cycles of latency each.
-    const bool rise = (candidate[0] - rows.row_max[0]) * scale_log2 > kLazyThreshold ||
-                      (candidate[1] - rows.row_max[1]) * scale_log2 > kLazyThreshold;
-    if (!__any_sync(0xffffffffu, rise)) return false;
+// s becomes P = exp2(s · c − offset), and the row sums grow by it. The slice is 16 columns: one
+// fragment of the P·V that follows.
+template <int kSize>
+__device__ __forceinline__ void exponentiate_slice(RowState& rows,
+                                                   float (&s)[kSize],
+                                                   int slice,
+                                                   float scale_log2) {
+#pragma unroll
+  for (int i = 8 * slice; i < 8 * slice + 8; ++i) {
+    s[i] = ptx::exp2_approx(__fmaf_rn(s[i], scale_log2, -rows.offset(i / 2 % 2)));
+    rows.row_sum[i / 2 % 2] += s[i];
   }
-  raise_max(rows, candidate, scale_log2, factor);
-  return true;
 }
-
-// s becomes P = exp2(s · c − offset), and the row sums grow by it.
 template <int kSize>
 __device__ __forceinline__ void exponentiate(RowState& rows, float (&s)[kSize], float scale_log2) {
 #pragma unroll
-  for (int i = 0; i < kSize; ++i) {
-    s[i] = ptx::exp2_approx(__fmaf_rn(s[i], scale_log2, -rows.offset[i / 2 % 2]));
-    rows.row_sum[i / 2 % 2] += s[i];
-  }
+  for (int slice = 0; slice < kSize / 8; ++slice) exponentiate_slice(rows, s, slice, scale_log2);
 }
 
 // Reduces the sums across the quad. `inverse` is 1 / sum, or 0 for an empty row; `lse` is the
@@ -100,9 +105,11 @@ __device__ __forceinline__ void finish(const RowState& rows, float (&inverse)[2]
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     const float sum = quad_sum(rows.row_sum[r]);
-    const bool empty = sum == 0.0f;  // NaN is not empty
-    inverse[r] = empty ? 0.0f : 1.0f / sum;
-    lse[r] = empty ? kNegInf : (rows.offset[r] + ptx::log2_approx(sum)) * kLn2;
+    // NaN is not empty. A sum holds its maximum's 1 at least; a true division would be a call, with
+    // all of O alive around it.
+    const bool empty = sum == 0.0f;
+    inverse[r] = empty ? 0.0f : ptx::rcp_approx(sum);
+    lse[r] = empty ? kNegInf : (rows.offset(r) + ptx::log2_approx(sum)) * kLn2;
   }
 }
 
@@ -116,9 +123,24 @@ __device__ __forceinline__ void rescale(float (&o)[kSize], const float (&factor)
 // P as the A operand of the next mma: the accumulators of two neighbouring 8-column blocks are the
 // four registers of one 16-column fragment.
 template <Dtype kDtype, int kSize>
+__device__ __forceinline__ void pack_slice(u32 (&p)[4], const float (&s)[kSize], int slice) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    p[i] = ptx::pack<kDtype>(s[8 * slice + 2 * i], s[8 * slice + 2 * i + 1]);
+}
+template <Dtype kDtype, int kSize>
 __device__ __forceinline__ void pack_probs(u32 (&p)[kSize / 8][4], const float (&s)[kSize]) {
 #pragma unroll
-  for (int i = 0; i < kSize / 2; ++i) p[i / 4][i % 4] = ptx::pack<kDtype>(s[2 * i], s[2 * i + 1]);
+  for (int slice = 0; slice < kSize / 8; ++slice) pack_slice<kDtype>(p[slice], s, slice);
+}
+
+// Whether no element of O is Inf or NaN: x · 0 is 0 for the others.
+template <int kSize>
+__device__ __forceinline__ bool all_finite(const float (&o)[kSize]) {
+  float zero = 0.0f;
+#pragma unroll
+  for (int i = 0; i < kSize; ++i) zero = __fmaf_rn(o[i], 0.0f, zero);
+  return zero == 0.0f;
 }
 
 }  // namespace flashjit

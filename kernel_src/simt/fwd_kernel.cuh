@@ -45,9 +45,8 @@ struct SimtForward {
 
   // Softmax: this thread's row and its state. All kLanesPerRow threads hold the same values.
   const int softmax_row = int(threadIdx.x) / kLanesPerRow;
-  float row_max = kNegInf;
+  float row_max = kNegInf;  // scaled: softmax_scale_log2 · max of the scores; -inf: no key yet
   float row_sum = 0.0f;
-  float offset = 0.0f;  // row_max · softmax_scale_log2, 0 while row_max is -inf
 
   Output out;
 
@@ -105,12 +104,12 @@ struct SimtForward {
         block_max = ptx::max_f32(block_max, s[i][c]);
       }
     }
-    const float new_max = ptx::max_f32(
-        row_max, reduce_row(block_max, [](float a, float b) { return ptx::max_f32(a, b); }));
     // exp(s - m) as one FFMA and one exp2; a row without a visible key has no maximum to subtract.
     const float scale = params.softmax_scale_log2;
-    const float new_offset = new_max == kNegInf ? 0.0f : new_max * scale;
-    const float correction = rescale_factor(row_max, offset, new_offset);
+    block_max = reduce_row(block_max, [](float a, float b) { return ptx::max_f32(a, b); });
+    const float new_max = ptx::max_f32(row_max, block_max * scale);
+    const float offset = new_max == kNegInf ? 0.0f : new_max;
+    const float correction = rescale_factor(row_max, new_max);
     float block_sum = 0.0f;
 #pragma unroll
     for (int i = 0; i < kChunksPerThread; ++i) {
@@ -118,7 +117,7 @@ struct SimtForward {
       if (chunk >= Scores::kChunks) continue;
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
-        s[i][c] = ptx::exp2_approx(__fmaf_rn(s[i][c], scale, -new_offset));
+        s[i][c] = ptx::exp2_approx(__fmaf_rn(s[i][c], scale, -offset));
         block_sum += s[i][c];
       }
       ptx::st_shared_v4(smem_p + Scores::chunk_offset(softmax_row, chunk),
@@ -126,7 +125,6 @@ struct SimtForward {
     }
     row_sum = row_sum * correction + reduce_row(block_sum, [](float a, float b) { return a + b; });
     row_max = new_max;
-    offset = new_offset;
     __syncwarp();  // all threads of the row have read S
     if (lane == 0) ptx::st_shared_f32(smem_s + Scores::offset(softmax_row, 0), correction);
   }
@@ -174,7 +172,7 @@ struct SimtForward {
       if (kConfig.problem.return_lse && row < params.seqlen_q) {
         const i64 pair = i64(tile.batch) * params.num_heads_q + tile.head;
         params.lse[pair * params.seqlen_q + row] =
-            empty ? kNegInf : (offset + ptx::log2_approx(row_sum)) * kLn2;
+            empty ? kNegInf : (row_max + ptx::log2_approx(row_sum)) * kLn2;
       }
     }
     __syncthreads();
@@ -208,7 +206,7 @@ struct SimtForward {
 
 template <KernelConfig kConfig>
 __device__ __forceinline__ void fwd_simt(const FwdParams& params) {
-  const TileCoord tile = decode_tile<kConfig>(params, int(blockIdx.x));
+  const TileCoord tile = decode_tile<kConfig>(params, u32(blockIdx.x));
   SimtForward<kConfig>(params, tile, ptx::dynamic_smem()).run();
 }
 

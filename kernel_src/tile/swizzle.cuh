@@ -24,12 +24,10 @@ struct Swizzle {
     return u32(row) * kPitch + u32(chunk ^ (row >> (3 - kBits) & kMask)) * 16;
   }
 
-  // Address of chunk c + kEvenChunk, from the address of chunk c of the same row, c in {0, 1}: one
-  // XOR with a constant instead of a new offset. The tile must be 128-byte aligned.
-  template <int kEvenChunk>
-  static __device__ __forceinline__ u32 advance(u32 addr) {
-    static_assert(kEvenChunk % 2 == 0);
-    return (addr ^ u32(kEvenChunk & kMask) * 16) + u32(kEvenChunk & ~kMask) * 16;
+  // Address of chunk c + even_chunk, from the address of chunk c of the same row, c in {0, 1}: with
+  // a constant even_chunk one XOR instead of a new offset. The tile must be 128-byte aligned.
+  static __device__ __forceinline__ u32 advance(u32 addr, int even_chunk) {
+    return (addr ^ u32(even_chunk & kMask) * 16) + u32(even_chunk & ~kMask) * 16;
   }
 };
 
