@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "kernel_src/variant_plan.h"
-#include "launch.h"
 #include "pointer_check.h"
+#include "tensor_map.h"
 #include "variant_source.h"
 
 namespace flashjit {
@@ -117,15 +117,38 @@ void CudaExecutor::launch(const LoadedKernel& kernel,
   const LaunchGeometry geometry = launch_geometry(config, shape, device());
   if (geometry.num_kernels == 0) return;
   const CurrentContext current(*device_);
+  const auto functions = static_cast<const CudaKernel&>(kernel).module().functions();
+  if (config.tiling.family == Family::kSm90) {
+    launch_sm90(functions.front(), config, args, shape, geometry, stream);
+    return;
+  }
   const Workspace workspace(*device_, args, workspace_bytes(config, shape, device()), stream);
   FwdParams params = make_fwd_params(args, shape);
   params.workspace = workspace.data();
-
-  const auto functions = static_cast<const CudaKernel&>(kernel).module().functions();
   for (int i = 0; i < geometry.num_kernels; ++i) {
     const auto at = static_cast<std::size_t>(i);
     launch_kernel(device_->driver(), functions[at], geometry.grids[at], geometry, &params, stream);
   }
+}
+
+void CudaExecutor::launch_sm90(CUfunction function,
+                               const KernelConfig& config,
+                               const AttentionArgs& args,
+                               const ProblemShape& shape,
+                               const LaunchGeometry& geometry,
+                               CUstream stream) const {
+  const DriverLibrary& driver = device_->driver();
+  const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
+  Sm90FwdParams params = {.q = encode_tensor_map(driver, maps.q),
+                          .k = encode_tensor_map(driver, maps.k),
+                          .v = encode_tensor_map(driver, maps.v),
+                          .o = encode_tensor_map(driver, maps.o),
+                          .fwd = make_fwd_params(args, shape),
+                          .schedule = geometry.schedule};
+  if (config.tiling.schedule == Schedule::kDynamic) {
+    params.fwd.workspace = tile_counters_.get(stream, is_capturing(stream));
+  }
+  launch_kernel(driver, function, geometry.grids[0], geometry, &params, stream);
 }
 
 bool CudaExecutor::is_capturing(Stream stream) const {

@@ -7,6 +7,7 @@
 
 #include "compiler.h"
 #include "device.h"
+#include "launch.h"
 #include "module.h"
 #include "settings.h"
 #include "tile_counters.h"
@@ -38,6 +39,12 @@ class CudaExecutor final : public Executor {
 
  private:
   const Compiler& compiler() const;
+  void launch_sm90(CUfunction function,
+                   const KernelConfig& config,
+                   const AttentionArgs& args,
+                   const ProblemShape& shape,
+                   const LaunchGeometry& geometry,
+                   CUstream stream) const;
 
   std::string libnvrtc_;
   std::shared_ptr<const Device> device_;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernel_src/variant_plan.h"
+#include "tile_schedule.h"
 
 namespace flashjit {
 namespace {
@@ -22,12 +23,17 @@ unsigned grid_size(i64 ctas) {
 
 LaunchGeometry launch_geometry(const KernelConfig& config,
                                const ProblemShape& shape,
-                               const DeviceInfo&) {
+                               const DeviceInfo& device) {
   LaunchGeometry geometry;
   geometry.threads = num_threads(config);
   geometry.smem_bytes = smem_bytes(config);
   if (shape.batch == 0 || shape.num_heads_q == 0 || shape.seqlen_q == 0) return geometry;
   geometry.num_kernels = 1;
+  if (config.tiling.family == Family::kSm90) {
+    geometry.schedule = make_tile_schedule(config, shape, device);
+    geometry.grids[0].x = grid_size(num_sm90_ctas(config, geometry.schedule, device.sm_count));
+    return geometry;
+  }
   geometry.grids[0].x = grid_size(num_ctas(config, shape.batch, shape.num_heads_q, shape.seqlen_q));
   return geometry;
 }

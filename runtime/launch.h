@@ -19,9 +19,10 @@ struct Grid {
 
 struct LaunchGeometry {
   std::array<Grid, kMaxKernels> grids;
-  int num_kernels = 0;  // 0: there is no output, nothing to launch
-  int threads = 0;      // per CTA, of every kernel
-  int smem_bytes = 0;   // dynamic, per CTA, of every kernel
+  int num_kernels = 0;      // 0: there is no output, nothing to launch
+  int threads = 0;          // per CTA, of every kernel
+  int smem_bytes = 0;       // dynamic, per CTA, of every kernel
+  TileSchedule schedule{};  // sm90
 };
 
 // Throws Error(kNotSupported) when a grid is larger than a launch can be.

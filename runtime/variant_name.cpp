@@ -114,15 +114,30 @@ Tiling naming_base(Family family, int block_m, const Problem& problem) {
   if (family == Family::kSm80) base.num_warps = 4;
   if (family != Family::kSm90) return base;
   base.num_warps = block_m / 16;
+  base.num_q_stages = 2;
   base.overlap = true;
   base.skip_masked = problem.mask == MaskKind::kCausal;
   base.schedule = Schedule::kDynamic;
   base.rescale = Rescale::kOptimistic;
   base.epilogue = Epilogue::kThroughQ;
-  // Producer and consumers together have what the launch allocated: registers per thread times
-  // warpgroups.
-  base.producer_regs = base.num_warps <= 8 ? 40 : 32;
-  base.consumer_regs = base.num_warps <= 8 ? 232 : base.num_warps == 12 ? 160 : 112;
+  // What one producer and num_warps / 4 consumers can share of a launch's registers; a single
+  // consumer has enough without.
+  switch (base.num_warps) {
+    case 8:
+      base.producer_regs = 40;
+      base.consumer_regs = 232;
+      break;
+    case 12:
+      base.producer_regs = 32;
+      base.consumer_regs = 160;
+      break;
+    case 16:
+      base.producer_regs = 32;
+      base.consumer_regs = 112;
+      break;
+    default:
+      break;
+  }
   return base;
 }
 

@@ -46,19 +46,23 @@ std::string text_of(const std::filesystem::path& path) {
 }
 
 // Configs that the kernels offer: every family, dtype and kind of head dim, full and causal, with
-// and without LSE, that is legal on `arch`.
-std::vector<KernelConfig> sample_configs(const Arch& arch) {
+// and without LSE, that is legal on `arch`; the first `limit` of them.
+std::vector<KernelConfig> sample_configs(const Arch& arch, std::size_t limit) {
   std::vector<KernelConfig> configs;
   const char* const names[] = {
       "fwd_simt_fp16_d64_m64n64",
       "fwd_simt_bf16_d72v24_causal_lse_m64n64",
       "fwd_simt_fp32_d256_causal_m16n16",
       "fwd_simt_fp32_d128_lse_m32n32",
+      "fwd_sm90_bf16_d64_m192n128s2_pingpong",
+      "fwd_sm90_fp16_d128_causal_m128n128s2",
+      "fwd_sm90_bf16_d128_lse_m192n80s2",
+      "fwd_sm90_bf16_d256_causal_m128n64s2q1_lazy_staged",
   };
   for (const char* name : names) {
     const std::optional<KernelConfig> config = parse_variant_name(name, arch);
     REQUIRE(config.has_value());
-    if (is_legal(*config)) configs.push_back(*config);
+    if (is_legal(*config) && configs.size() < limit) configs.push_back(*config);
   }
   return configs;
 }
@@ -169,11 +173,14 @@ TEST_CASE("the build tells releases apart") {
 
 TEST_CASE("every family, dtype and head dim compiles without warnings or spills") {
   const KernelSources sources = KernelSources::embedded();
-  for (const char* arch : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120"}) {
-    for (const KernelConfig& config : sample_configs(*parse_arch(arch))) {
+  // All of them where the families begin; elsewhere a few show that the target is understood.
+  const std::pair<const char*, std::size_t> archs[] = {
+      {"sm_80", 100}, {"sm_90a", 100}, {"sm_86", 2}, {"sm_89", 2}, {"sm_100a", 2}, {"sm_120", 2}};
+  for (const auto& [arch, limit] : archs) {
+    for (const KernelConfig& config : sample_configs(*parse_arch(arch), limit)) {
       const VariantSource source = make_variant_source(config, sources);
       const Binary binary = compiler().compile(source, sources);
-      INFO(source.name << " " << arch);
+      INFO(source.name << " " << arch << ": " << binary.compile_ms << " ms");
       INFO(binary.log);
       CHECK(binary.warnings.empty());
       CHECK(binary.resources.registers > 0);

@@ -39,7 +39,7 @@ void for_each_config(const Visit& visit) {
                   t.num_stages = 4;
                   break;
                 case 2:
-                  t.num_q_stages = 2;
+                  t.num_q_stages += 1;
                   break;
                 case 3:
                   t.num_warps += 4;
