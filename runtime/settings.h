@@ -1,30 +1,36 @@
 // Every environment variable of flashjit, read once per Runtime; the only place that calls getenv.
+// A variable that is set but empty counts as unset.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "flashjit/runtime.h"
 
 namespace flashjit {
 
+// The variable of each member stands in the table of settings.cpp, which is also what
+// `flashjit doctor` prints.
 struct Settings {
-  std::optional<std::filesystem::path>
-      cache_dir;                    // FLASHJIT_CACHE_DIR, XDG_CACHE_HOME, HOME; empty: memory only
-  bool cache_group_shared = false;  // FLASHJIT_CACHE_GROUP=1: accept group-owned directories
-  std::uint64_t cache_max_bytes = 1ull << 30;  // FLASHJIT_CACHE_MAX_BYTES
-  std::vector<std::filesystem::path> bundles;  // FLASHJIT_BUNDLES, colon-separated
-  bool offline = false;                        // FLASHJIT_OFFLINE=1
-  std::filesystem::path kernel_dir;            // FLASHJIT_KERNEL_DIR; empty: embedded sources
-  std::string libcuda;                         // FLASHJIT_LIBCUDA; empty: libcuda.so.1
-  std::string libnvrtc;                        // FLASHJIT_LIBNVRTC; empty: libnvrtc.so.13, .12
-  std::string nvdisasm;                        // FLASHJIT_NVDISASM; empty: from PATH and CUDA_HOME
-  std::string log_level = "warn";              // FLASHJIT_LOG: trace, debug, info, warn, error, off
-  int cpu_threads = 0;                         // FLASHJIT_CPU_THREADS; 0: one per core
-  std::string host_compiler;                   // FLASHJIT_HOST_CXX, for the emulated backend
+  std::optional<std::filesystem::path> cache_dir;  // absolute; empty: memory only
+  bool cache_group_shared = false;                 // accept and create group-writable directories
+  std::uint64_t cache_max_bytes = 1ull << 30;
+  std::chrono::milliseconds cache_lock_timeout{30'000};  // 0: processes do not wait for each other
+  std::vector<std::filesystem::path> bundles;            // absolute, searched in order
+  bool offline = false;
+  std::filesystem::path record_file;  // workload capture; empty: none
+  std::filesystem::path kernel_dir;   // empty: embedded sources
+  std::string libcuda;                // empty: libcuda.so.1
+  std::string libnvrtc;               // empty: libnvrtc.so.13, .12
+  std::string nvdisasm;               // empty: find_program("nvdisasm")
+  std::string log_level = "warn";     // trace, debug, info, warn, error, off
+  int cpu_threads = 0;                // 0: one per core
+  std::string host_compiler;          // for the emulated backend; empty: find one
 };
 
 // Reads the environment. Throws Error(kInvalidArgument) naming the variable on a malformed value.
@@ -39,5 +45,9 @@ struct SettingRow {
   std::string variable, meaning, value;
 };
 std::vector<SettingRow> describe_settings();
+
+// The first executable of that name in PATH, then in the bin directories of CUDA_HOME, CUDA_PATH
+// and /usr/local/cuda; empty if there is none.
+std::filesystem::path find_program(std::string_view name);
 
 }  // namespace flashjit
