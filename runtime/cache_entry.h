@@ -1,8 +1,18 @@
 // One cache entry as bytes: magic, format version, JSON metadata, code, SHA-256 over all of it.
 // Pure functions.
+//
+//   offset  size  field
+//        0     8  "FJCENTRY"
+//        8     4  format version, little-endian like all numbers here
+//       12     4  m, bytes of metadata
+//       16     8  c, bytes of code
+//       24     m  metadata: one JSON object, members sorted, so equal entries have equal bytes
+//     24+m     c  code
+//   24+m+c    32  SHA-256 of everything before
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,12 +22,18 @@
 
 namespace flashjit {
 
+inline constexpr std::uint32_t kEntryFormat = 1;
+
 // What the SHA-256 key of an entry is made of; the canonical text is stored in the entry and
 // compared on a hit.
 struct CacheKey {
   std::string text;  // canonical: one `name: value` per line
   std::string hex;   // SHA-256 of text
+
+  bool operator==(const CacheKey&) const = default;
 };
+// Everything that decides the code: variant text, options, compiler build, digest of the sources.
+// No path, no time, no environment.
 CacheKey make_cache_key(const VariantSource& source, const std::string& compiler_build);
 
 struct CacheEntry {
