@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "cache_directory.h"
 #include "cache_entry.h"
 #include "log.h"
 
@@ -21,11 +22,10 @@ struct CacheHit {
 
 // Thread-safe and safe among processes. Never throws for the state of a disk: an unusable directory
 // means memory-only with one warning; a bad entry is a miss, logged, counted and replaced by the
-// next publish.
+// next publish. A bundle hit looks at nothing but the bundle; offline nothing is written at all.
 class CubinCache {
  public:
   CubinCache(const Settings& settings, std::shared_ptr<spdlog::logger> logger);
-  ~CubinCache();
 
   std::optional<CacheHit> find(const CacheKey& key);
   // Exclusive temporary file, fsync, rename; then evicts least-recently-used entries over the byte
@@ -33,19 +33,35 @@ class CubinCache {
   void publish(const CacheEntry& entry);
 
   // Held while compiling so that one of N processes compiles. Only an optimisation: null after the
-  // time-out or when the directory has no locks; the caller compiles anyway.
-  class CompileLock;
+  // time-out, as soon as another process published, or when there are no locks. After it the caller
+  // looks again with find() in every case, and compiles if that misses.
+  using CompileLock = FileLock;
   std::unique_ptr<CompileLock> lock(const CacheKey& key);
 
   std::uint64_t corrupt_entries() const { return corrupt_entries_; }
-  const std::optional<std::filesystem::path>& directory() const { return directory_; }
+  // Nothing without a directory, and since it proved unusable.
+  std::optional<std::filesystem::path> directory() const;
 
  private:
-  std::optional<std::filesystem::path> directory_;
+  std::optional<CacheHit> find_in_bundle(const std::filesystem::path& bundle, const CacheKey& key);
+  std::optional<CacheHit> find_in_directory(const CacheKey& key);
+  // The entry in `bytes` if it is intact and that of `key`; a bad one is logged and counted.
+  std::optional<CacheHit> accept(std::span<const std::byte> bytes,
+                                 const CacheKey& key,
+                                 const std::filesystem::path& file,
+                                 VariantOrigin origin);
+  void report_bad_entry(const std::filesystem::path& file, const std::string& why);
+  void give_up_directory(const std::string& why);
+  void warn_once(const std::string& what, const std::string& why);
+
+  std::optional<CacheDirectory> directory_;
   std::vector<std::filesystem::path> bundles_;
   std::uint64_t max_bytes_;
+  std::chrono::milliseconds lock_timeout_;
+  bool read_only_;
   std::shared_ptr<spdlog::logger> logger_;
   std::atomic<std::uint64_t> corrupt_entries_ = 0;
+  std::atomic<bool> directory_unusable_ = false, warned_ = false;
 };
 
 }  // namespace flashjit
