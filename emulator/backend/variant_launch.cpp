@@ -1,0 +1,125 @@
+#include "variant_launch.h"
+
+#include "emulator/core/launch.h"
+#include "emulator/core/tensor_map.h"
+#include "kernel_src/variant_plan.h"
+#include "runtime/launch.h"
+#include "runtime/tile_schedule.h"
+#include "runtime/tma_layout.h"
+
+namespace flashjit::emu {
+namespace {
+
+TensorMap encode(const TensorMapSpec& spec) {
+  TensorMapFields fields;
+  fields.base = static_cast<u8*>(spec.base);
+  fields.rank = 5;
+  fields.element_bytes = static_cast<u8>(size_of(spec.dtype));
+  fields.swizzle = Swizzle::k128B;
+  for (std::size_t i = 0; i < 5; ++i) {
+    fields.dims[i] = static_cast<u32>(spec.dims[i]);
+    fields.box[i] = static_cast<u16>(spec.box[i]);
+    if (i > 0) fields.strides[i - 1] = spec.strides[i - 1];
+  }
+  return encode_tensor_map(fields);
+}
+
+// For reports: the parts of shared memory and of the CTA by the names of the plan.
+void name_parts(const KernelConfig& config, Options& options) {
+  constexpr const char* kNames[] = {
+      "Q", "K", "V", "scores", "probs", "out", "ones", "barriers", "tile_info"};
+  const SmemPlan plan = smem_plan(config);
+  for (int i = 0; i < static_cast<int>(SmemRegion::kCount); ++i) {
+    if (plan.bytes[i] == 0) continue;
+    options.smem_regions.push_back(
+        {kNames[i], static_cast<u32>(plan.offset[i]), static_cast<u32>(plan.bytes[i])});
+  }
+  if (config.tiling.family != Family::kSm90) return;
+  for (int warp = 0; warp < num_threads(config) / 32; ++warp) {
+    options.warp_roles.push_back(warp < 4 ? "producer"
+                                          : "consumer " + std::to_string(warp / 4 - 1));
+  }
+}
+
+template <class Params>
+Stats launch_all(std::span<const Entry> kernels,
+                 const LaunchGeometry& geometry,
+                 const Params& params,
+                 const Options& options) {
+  Stats stats;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(geometry.num_kernels); ++i) {
+    const auto kernel = reinterpret_cast<void (*)(Params)>(kernels[i]);
+    const Grid& grid = geometry.grids[i];
+    stats.add(launch(
+        {grid.x, grid.y, grid.z},
+        {static_cast<unsigned>(geometry.threads), 1, 1},
+        static_cast<std::size_t>(geometry.smem_bytes),
+        [&] { kernel(params); },
+        options));
+  }
+  return stats;
+}
+
+Stats launch_sm90(const KernelConfig& config,
+                  std::span<const Entry> kernels,
+                  const AttentionArgs& args,
+                  const ProblemShape& shape,
+                  const DeviceInfo& device,
+                  LaunchGeometry geometry,
+                  FwdParams fwd,
+                  const Options& options) {
+  alignas(16) int tile_counters[kTileCounterBytes / sizeof(int)] = {};
+  if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
+  const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
+  const Sm90FwdParams params = {.q = encode(maps.q),
+                                .k = encode(maps.k),
+                                .v = encode(maps.v),
+                                .o = encode(maps.o),
+                                .fwd = fwd,
+                                .schedule = make_tile_schedule(config, shape, device)};
+  geometry.num_kernels = 1;
+  geometry.grids[0] = {
+      static_cast<unsigned>(num_sm90_ctas(config, params.schedule, device.sm_count)), 1, 1};
+  const Stats stats = launch_all(kernels, geometry, params, options);
+  for (int counter : tile_counters) {
+    if (counter != 0) throw Failure("schedule", "the kernel did not reset its tile counters");
+  }
+  return stats;
+}
+
+}  // namespace
+
+DeviceInfo emulated_device() {
+  DeviceInfo device;
+  device.name = "emulator";
+  device.arch = {.major = 9, .minor = 0, .specific = true};
+  device.sm_count = 2;
+  device.l2_bytes = 64 << 10;  // so that small problems have several sections of heads
+  return device;
+}
+
+Stats launch_variant(const KernelConfig& config,
+                     std::span<const Entry> kernels,
+                     const AttentionArgs& args,
+                     const ProblemShape& shape,
+                     const DeviceInfo& device,
+                     Options options) {
+  const LaunchGeometry geometry = launch_geometry(config, shape, device);
+  if (geometry.num_kernels == 0) return {};
+  name_parts(config, options);
+  FwdParams params = make_fwd_params(args, shape);
+  if (config.tiling.family == Family::kSm90) {
+    return launch_sm90(config, kernels, args, shape, device, geometry, params, options);
+  }
+  std::vector<std::byte> workspace;
+  const std::size_t bytes = workspace_bytes(config, shape, device);
+  params.workspace = args.workspace;
+  if (bytes > 0 && args.workspace == nullptr) {
+    workspace.resize(bytes + 256);
+    const auto start = reinterpret_cast<std::uintptr_t>(workspace.data());
+    params.workspace = workspace.data() + (256 - start % 256) % 256;
+  }
+  return launch_all(kernels, geometry, params, options);
+}
+
+}  // namespace flashjit::emu

@@ -1,0 +1,181 @@
+#include "barriers.h"
+
+namespace flashjit::emu {
+
+// ---- named barriers
+
+void NamedBarriers::reset() {
+  for (Barrier& barrier : barriers_) {
+    barrier = Barrier{};
+    barrier.arriving = cta_.order.make_visibility();
+  }
+}
+
+NamedBarriers::Barrier& NamedBarriers::at(int id, int threads, const Loc& loc) {
+  const std::string name = "barrier " + std::to_string(id);
+  if (id < 0 || id > 15) cta_.fail("barrier", name + " does not exist", loc);
+  const int all = static_cast<int>(cta_.scheduler.threads().size());
+  if (threads <= 0 || threads % 32 || threads > all) {
+    cta_.fail("barrier", name + " with a bad thread count of " + std::to_string(threads), loc);
+  }
+  Barrier& barrier = barriers_[static_cast<std::size_t>(id)];
+  if (barrier.arrived && barrier.threads != threads) {
+    cta_.fail("barrier",
+              name + " is used with " + std::to_string(barrier.threads) + " and with " +
+                  std::to_string(threads) + " threads",
+              loc);
+  }
+  barrier.threads = threads;
+  return barrier;
+}
+
+void NamedBarriers::arrive(int id, int threads, const Loc& loc) {
+  Barrier& barrier = at(id, threads, loc);
+  cta_.order.release(cta_.tid(), barrier.arriving);
+  if (++barrier.arrived < threads) return;
+  for (int tid : barrier.waiters) {
+    cta_.order.acquire(tid, barrier.arriving);
+    cta_.scheduler.wake(tid);
+  }
+  barrier = Barrier{};
+  barrier.arriving = cta_.order.make_visibility();
+}
+
+void NamedBarriers::sync(int id, int threads, const Loc& loc) {
+  cta_.scheduler.preemption_point();
+  at(id, threads, loc).waiters.push_back(cta_.tid());
+  cta_.scheduler.mark_blocked("bar.sync", static_cast<u32>(id), loc);
+  arrive(id, threads, loc);  // the last one wakes itself
+  cta_.scheduler.wait_until_woken();
+}
+
+std::string NamedBarriers::state() const {
+  std::string text;
+  for (std::size_t id = 0; id < barriers_.size(); ++id) {
+    const Barrier& barrier = barriers_[id];
+    if (!barrier.arrived) continue;
+    text += "    barrier " + std::to_string(id) + ": " + std::to_string(barrier.arrived) + " of " +
+            std::to_string(barrier.threads) + " threads have arrived\n";
+  }
+  return text;
+}
+
+// ---- mbarriers
+
+MBarriers::MBarriers(Context& cta) : cta_(cta) {
+  cta.barrier_name = [this](int index) { return name(index); };
+}
+
+std::string MBarriers::name(int index) const {
+  for (const auto& [addr, barrier] : barriers_) {
+    if (barrier.index != index) continue;
+    return "#" + std::to_string(index) + " at " + cta_.smem_name(Context::offset_of(addr)) +
+           ", phase " + std::to_string(barrier.phase);
+  }
+  return "#" + std::to_string(index);
+}
+
+MBarriers::Barrier& MBarriers::at(u32 addr, const Loc& loc) {
+  const auto found = barriers_.find(addr);
+  if (found == barriers_.end()) {
+    cta_.fail("mbarrier",
+              cta_.smem_name(Context::offset_of(addr)) + " holds no initialised mbarrier",
+              loc);
+  }
+  Barrier& barrier = found->second;
+  if (!cta_.order.knows(cta_.tid(), barrier.init_thread, barrier.init_time)) {
+    cta_.fail("race",
+              "mbarrier " + name(barrier.index) + " is used without order after its init by " +
+                  cta_.thread_name(barrier.init_thread),
+              loc);
+  }
+  return barrier;
+}
+
+void MBarriers::init(u32 addr, u32 count, const Loc& loc) {
+  cta_.smem(addr, 8, 8, loc);
+  if (barriers_.count(addr)) cta_.fail("mbarrier", "the mbarrier is initialised twice", loc);
+  if (count == 0 || count >= 1u << 20) cta_.fail("mbarrier", "bad arrival count", loc);
+  if (barriers_.size() == kMaxBarriers) {
+    cta_.fail("launch", "the emulator knows at most 64 mbarriers", loc);
+  }
+  Barrier barrier;
+  barrier.addr = addr;
+  barrier.count = count;
+  barrier.pending = count;
+  barrier.index = static_cast<int>(barriers_.size());
+  barrier.arriving = barrier.completed = cta_.order.make_visibility();
+  barrier.init_thread = cta_.tid();
+  barrier.init_time = cta_.order.time_of(cta_.tid());
+  barriers_[addr] = std::move(barrier);
+}
+
+void MBarriers::complete_phase(Barrier& barrier) {
+  if (barrier.pending != 0 || barrier.tx != 0) return;
+  barrier.phase ^= 1;
+  barrier.pending = barrier.count;
+  barrier.completed.join(barrier.arriving);
+  for (int tid : barrier.waiters) cta_.scheduler.wake(tid);
+  barrier.waiters.clear();
+}
+
+void MBarriers::arrive(u32 addr, u32 expect_tx, const Loc& loc) {
+  cta_.scheduler.preemption_point();
+  Barrier& barrier = at(addr, loc);
+  barrier.tx += expect_tx;
+  if (--barrier.pending < 0) {
+    cta_.fail("mbarrier",
+              "more arrivals at mbarrier " + name(barrier.index) + " than its count of " +
+                  std::to_string(barrier.count),
+              loc);
+  }
+  cta_.order.release(cta_.tid(), barrier.arriving);
+  complete_phase(barrier);
+}
+
+bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
+  cta_.scheduler.preemption_point();
+  Barrier& barrier = at(addr, loc);
+  if (cta_.scheduler.random().chance(0.02)) {  // the ISA allows it: callers must loop
+    cta_.scheduler.suspend();
+    return false;
+  }
+  if (barrier.phase == (parity & 1)) {  // the phase of that parity has not completed yet
+    barrier.waiters.push_back(cta_.tid());
+    cta_.scheduler.block(parity & 1 ? "mbarrier parity 1" : "mbarrier parity 0", addr, loc);
+    if (barrier.phase == (parity & 1)) return false;
+  }
+  cta_.order.acquire(cta_.tid(), barrier.completed);
+  return true;
+}
+
+MBarriers::Ticket MBarriers::begin_load(u32 addr, const Loc& loc) {
+  Barrier& barrier = at(addr, loc);
+  if (!cta_.order.async_proxy_knows(cta_.tid(), barrier.init_thread, barrier.init_time)) {
+    cta_.fail("race",
+              "the init of mbarrier " + name(barrier.index) +
+                  " is not known to the async proxy: fence.mbarrier_init or fence.proxy.async is "
+                  "missing",
+              loc);
+  }
+  return {cta_.order.entities().tma_load(barrier.index), ++barrier.loads};
+}
+
+void MBarriers::complete_tx(u32 addr, u32 bytes, const Ticket& ticket) {
+  Barrier& barrier = barriers_.at(addr);
+  barrier.tx -= bytes;
+  cta_.order.publish(barrier.arriving, ticket.entity, ticket.time);
+  complete_phase(barrier);
+}
+
+std::string MBarriers::state() const {
+  std::string text;
+  for (const auto& [addr, barrier] : barriers_) {
+    text += "    mbarrier " + name(barrier.index) + ": " + std::to_string(barrier.pending) +
+            " of " + std::to_string(barrier.count) + " arrivals and " + std::to_string(barrier.tx) +
+            " bytes missing\n";
+  }
+  return text;
+}
+
+}  // namespace flashjit::emu

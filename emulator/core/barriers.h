@@ -1,0 +1,72 @@
+// Named barriers and mbarriers of a CTA, and the order that they make.
+#pragma once
+#include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "context.h"
+
+namespace flashjit::emu {
+
+// bar.sync and bar.arrive, 0 … 15. Every thread counts for one, as on the GPU every warp for 32.
+class NamedBarriers {
+ public:
+  explicit NamedBarriers(Context& cta) : cta_(cta) { reset(); }
+  void reset();
+  void sync(int id, int threads, const Loc& loc);
+  void arrive(int id, int threads, const Loc& loc);
+  std::string state() const;  // one line for each barrier in use
+
+ private:
+  struct Barrier {
+    int threads = 0, arrived = 0;
+    Visibility arriving;
+    std::vector<int> waiters;
+  };
+  Barrier& at(int id, int threads, const Loc& loc);
+
+  Context& cta_;
+  std::array<Barrier, 16> barriers_;
+};
+
+class MBarriers {
+ public:
+  explicit MBarriers(Context& cta);
+  void reset() { barriers_.clear(); }
+
+  void init(u32 addr, u32 count, const Loc& loc);
+  void arrive(u32 addr, u32 expect_tx, const Loc& loc);
+  bool try_wait(u32 addr, u32 parity, const Loc& loc);
+
+  // A TMA load that will complete on the barrier: its entity and the time of this load.
+  struct Ticket {
+    int entity;
+    u32 time;
+  };
+  Ticket begin_load(u32 addr, const Loc& loc);
+  void complete_tx(u32 addr, u32 bytes, const Ticket& ticket);
+
+  std::string state() const;
+
+ private:
+  struct Barrier {
+    u32 addr = 0, count = 0;
+    i64 pending = 0, tx = 0;  // arrivals and bytes that the phase still waits for
+    u32 phase = 0;
+    int index = 0;
+    u32 loads = 0;
+    Visibility arriving, completed;
+    int init_thread = 0;
+    u32 init_time = 0;
+    std::vector<int> waiters;
+  };
+  Barrier& at(u32 addr, const Loc& loc);
+  void complete_phase(Barrier& barrier);
+  std::string name(int index) const;
+
+  Context& cta_;
+  std::map<u32, Barrier> barriers_;
+};
+
+}  // namespace flashjit::emu

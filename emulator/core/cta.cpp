@@ -1,0 +1,121 @@
+#include "cta.h"
+
+#include <cstring>
+#include <map>
+
+namespace flashjit::emu {
+namespace {
+
+thread_local Cta* running_cta = nullptr;
+
+int count(Dim3 dim) { return static_cast<int>(dim.x * dim.y * dim.z); }
+
+int checked_threads(Dim3 block) {
+  const int threads = count(block);
+  if (threads <= 0 || threads % 32 || threads > 1024) {
+    throw Failure("launch",
+                  "a block of " + std::to_string(threads) +
+                      " threads; the emulator runs multiples of 32 up to 1024");
+  }
+  return threads;
+}
+
+}  // namespace
+
+Device& current() { return *running_cta; }
+
+Cta::Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options)
+    : grid_(grid),
+      block_(block),
+      context_(checked_threads(block), smem_bytes, options),
+      collectives_(context_),
+      matrix_(context_, collectives_),
+      named_(context_),
+      mbarriers_(context_),
+      cp_async_(context_),
+      tma_(context_, mbarriers_),
+      wgmma_(context_, collectives_),
+      registers_(context_, collectives_) {}
+
+void Cta::reset() {
+  context_.reset();
+  collectives_.reset();
+  matrix_.reset();
+  named_.reset();
+  mbarriers_.reset();
+  cp_async_.reset();
+  tma_.reset();
+  wgmma_.reset();
+  registers_.reset();
+}
+
+void Cta::run(Dim3 block_idx, const std::function<void()>& kernel) {
+  block_idx_ = block_idx;
+  reset();
+  const u64 index = block_idx.x + u64{grid_.x} * (block_idx.y + u64{grid_.y} * block_idx.z);
+  const u64 seed = context_.options.seed * 0x9E3779B97F4A7C15ull + index;
+  running_cta = this;
+  try {
+    context_.scheduler.run(
+        seed, context_.options.max_steps, kernel, [this] { return who_waits(); });
+    cp_async_.check_finished();
+    tma_.check_finished();
+    wgmma_.check_finished();
+  } catch (const Failure& failure) {
+    running_cta = nullptr;
+    throw Failure(failure.kind(), failure.what() + ("\n  in " + name()));
+  }
+  running_cta = nullptr;
+}
+
+Dim3 Cta::thread_idx() const {
+  const auto tid = static_cast<unsigned>(const_cast<Context&>(context_).tid());
+  return {tid % block_.x, tid / block_.x % block_.y, tid / block_.x / block_.y};
+}
+
+int Cta::lane() const { return const_cast<Context&>(context_).lane(); }
+
+void Cta::load_shared(void* to, u32 addr, u32 bytes, const Loc& loc) {
+  const u8* from = context_.smem(addr, bytes, bytes, loc);
+  context_.scheduler.preemption_point();
+  context_.order.read(context_.tid(), Context::offset_of(addr), bytes, loc);
+  std::memcpy(to, from, bytes);
+}
+
+void Cta::store_shared(u32 addr, const void* from, u32 bytes, const Loc& loc) {
+  u8* to = context_.smem(addr, bytes, bytes, loc);
+  context_.scheduler.preemption_point();
+  context_.order.write(context_.tid(), Context::offset_of(addr), bytes, loc);
+  std::memcpy(to, from, bytes);
+}
+
+std::string Cta::name() const {
+  return "CTA (" + std::to_string(block_idx_.x) + ", " + std::to_string(block_idx_.y) + ", " +
+         std::to_string(block_idx_.z) + ") of the schedule with seed " +
+         std::to_string(context_.options.seed);
+}
+
+// "    bar.sync 1 at mainloop.cuh:80  <- warp 0 (producer), warp 1 (3 lanes)"
+std::string Cta::who_waits() const {
+  std::map<std::string, std::map<int, int>> lanes;  // where → warp → lanes
+  for (const Thread& thread : const_cast<Context&>(context_).scheduler.threads()) {
+    if (thread.state != Thread::kBlocked) continue;
+    const bool on_address = std::strncmp(thread.wait_what, "mbarrier", 8) == 0;
+    const std::string id = on_address ? context_.smem_name(Context::offset_of(thread.wait_id))
+                                      : (thread.wait_id ? std::to_string(thread.wait_id) : "");
+    ++lanes[std::string(thread.wait_what) + " " + id + " at " + where(thread.wait_loc)]
+           [thread.warp];
+  }
+  std::string text;
+  for (const auto& [what, warps] : lanes) {
+    text += "    " + what + "  <-";
+    for (const auto& [warp, n] : warps) {
+      text +=
+          " " + context_.warp_name(warp) + (n == 32 ? "," : " " + std::to_string(n) + " lanes,");
+    }
+    text.back() = '\n';
+  }
+  return text + mbarriers_.state() + named_.state() + registers_.state();
+}
+
+}  // namespace flashjit::emu

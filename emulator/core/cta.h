@@ -1,0 +1,112 @@
+// One emulated CTA: the parts that make it, behind the interface that device code sees. One object
+// runs many CTAs, one after the other.
+#pragma once
+#include <functional>
+
+#include "barriers.h"
+#include "collectives.h"
+#include "context.h"
+#include "cp_async.h"
+#include "matrix.h"
+#include "register_pool.h"
+#include "tma.h"
+#include "wgmma.h"
+
+namespace flashjit::emu {
+
+class Cta final : public Device {
+ public:
+  Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options);
+  // Throws Failure.
+  void run(Dim3 block_idx, const std::function<void()>& kernel);
+  const Stats& stats() const { return context_.stats; }
+
+  Dim3 thread_idx() const override;
+  Dim3 block_idx() const override { return block_idx_; }
+  Dim3 block_dim() const override { return block_; }
+  Dim3 grid_dim() const override { return grid_; }
+  int lane() const override;
+  u64 clock() const override { return context_.scheduler.steps(); }
+
+  u32 dynamic_smem() const override { return Context::kSmemBase; }
+  void load_shared(void* to, u32 addr, u32 bytes, const Loc& loc) override;
+  void store_shared(u32 addr, const void* from, u32 bytes, const Loc& loc) override;
+
+  void syncwarp(u32 mask, const Loc& loc) override { collectives_.syncwarp(mask, loc); }
+  u64 shuffle(u32 mask, u64 value, int source_lane, const Loc& loc) override {
+    return collectives_.shuffle(mask, value, source_lane, loc);
+  }
+  u32 ballot(u32 mask, bool predicate, const Loc& loc) override {
+    return collectives_.ballot(mask, predicate, loc);
+  }
+  void ldmatrix(u32* r, int count, bool trans, u32 addr, const Loc& loc) override {
+    matrix_.load(r, count, trans, addr, loc);
+  }
+  void stmatrix(u32 addr, const u32* r, int count, bool trans, const Loc& loc) override {
+    matrix_.store(addr, r, count, trans, loc);
+  }
+  void mma_m16n8k16(
+      Dtype dtype, float* const (&d)[4], const u32* a, const u32 (&b)[2], const Loc& loc) override {
+    matrix_.mma(dtype, d, a, b, loc);
+  }
+
+  void cp_async(u32 dst, const void* src, int bytes, int src_bytes, const Loc& loc) override {
+    cp_async_.copy(dst, src, bytes, src_bytes, loc);
+  }
+  void cp_async_commit() override { cp_async_.commit(); }
+  void cp_async_wait(int keep, const Loc& loc) override { cp_async_.wait(keep, loc); }
+
+  void bar_sync(int id, int threads, const Loc& loc) override { named_.sync(id, threads, loc); }
+  void bar_arrive(int id, int threads, const Loc& loc) override { named_.arrive(id, threads, loc); }
+  void mbarrier_init(u32 bar, u32 count, const Loc& loc) override {
+    mbarriers_.init(bar, count, loc);
+  }
+  void mbarrier_arrive(u32 bar, u32 expect_tx, const Loc& loc) override {
+    mbarriers_.arrive(bar, expect_tx, loc);
+  }
+  bool mbarrier_try_wait(u32 bar, u32 parity, const Loc& loc) override {
+    return mbarriers_.try_wait(bar, parity, loc);
+  }
+  void fence_proxy_async() override { context_.order.fence_proxy(context_.tid()); }
+
+  void tma_load(
+      u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc) override {
+    tma_.load(dst, map, bar, coords, loc);
+  }
+  void tma_store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc) override {
+    tma_.store(map, src, coords, loc);
+  }
+  void bulk_commit(const Loc& loc) override { tma_.commit(loc); }
+  void bulk_wait(int keep, const Loc& loc) override { tma_.wait(keep, loc); }
+
+  void wgmma(const WgmmaArgs& args, const Loc& loc) override { wgmma_.issue(args, loc); }
+  void wgmma_fence(const Loc& loc) override { wgmma_.fence(loc); }
+  void wgmma_commit(const Loc& loc) override { wgmma_.commit(loc); }
+  void wgmma_wait(int keep, const Loc& loc) override { wgmma_.wait(keep, loc); }
+  void setmaxnreg(bool increase, int regs, const Loc& loc) override {
+    registers_.set(increase, regs, loc);
+  }
+
+  void preemption_point() override { context_.scheduler.preemption_point(); }
+  [[noreturn]] void fail(const char* kind, const char* message, const Loc& loc) override {
+    context_.fail(kind, message, loc);
+  }
+
+ private:
+  void reset();
+  std::string who_waits() const;
+  std::string name() const;  // "CTA (3, 0, 1)"
+
+  Dim3 grid_, block_, block_idx_;
+  Context context_;
+  Collectives collectives_;
+  Matrix matrix_;
+  NamedBarriers named_;
+  MBarriers mbarriers_;
+  CpAsync cp_async_;
+  Tma tma_;
+  Wgmma wgmma_;
+  RegisterPool registers_;
+};
+
+}  // namespace flashjit::emu

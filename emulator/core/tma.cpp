@@ -1,0 +1,149 @@
+#include "tma.h"
+
+#include <algorithm>
+
+namespace flashjit::emu {
+
+TensorMap encode_tensor_map(const TensorMapFields& fields) {
+  const auto require = [](bool ok, const char* what) {
+    if (!ok) throw std::invalid_argument(std::string("tensor map: ") + what);
+  };
+  require(fields.rank >= 1 && fields.rank <= 5, "rank must be 1 … 5");
+  require(reinterpret_cast<std::uintptr_t>(fields.base) % 16 == 0, "base must be 16-byte aligned");
+  for (int i = 0; i < fields.rank; ++i) {
+    require(fields.dims[i] > 0, "dimensions must be positive");
+    require(fields.box[i] > 0 && fields.box[i] <= 256, "box sizes must be 1 … 256");
+    if (i > 0) require(fields.strides[i - 1] % 16 == 0, "strides must be multiples of 16 bytes");
+  }
+  require(fields.row_bytes() % 16 == 0, "box rows must be multiples of 16 bytes");
+  constexpr u32 kSpan[] = {~0u, 32, 64, 128};
+  require(fields.row_bytes() <= kSpan[static_cast<int>(fields.swizzle)],
+          "box rows must fit in the swizzle's span");
+  TensorMap map{};
+  std::memcpy(&map, &fields, sizeof fields);
+  return map;
+}
+
+void Tma::reset() {
+  pending_.clear();
+  groups_.assign(static_cast<std::size_t>(cta_.scheduler.num_warps()), Groups{});
+}
+
+TensorMapFields Tma::checked(const TensorMap* map, u32 smem, const Loc& loc) {
+  const TensorMapFields fields = decode_tensor_map(map);
+  if (fields.rank < 1 || fields.rank > 5) cta_.fail("tma", "not a tensor map", loc);
+  cta_.smem(smem, fields.box_bytes(), 128, loc);
+  ++cta_.stats.tma;
+  return fields;
+}
+
+void Tma::load(u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc) {
+  Operation op{
+      .is_store = false, .map = checked(map, dst, loc), .smem = dst, .coords = {}, .loc = loc};
+  std::copy(coords, coords + 5, op.coords);
+  op.bar = bar;
+  op.ticket = mbarriers_.begin_load(bar, loc);
+  const u32 bytes = op.map.box_bytes(), offset = Context::offset_of(dst);
+  cta_.order.write_for(cta_.tid(), op.ticket.entity, op.ticket.time, true, offset, bytes, loc);
+  if (cta_.options.poison) std::memset(cta_.smem(dst, bytes, 128, loc), 0xFF, bytes);
+  pending_.push_back(op);
+}
+
+Tma::Groups& Tma::groups_of_thread(const char* op, const Loc& loc) {
+  Groups& groups = groups_[static_cast<std::size_t>(cta_.warp())];
+  if (groups.owner < 0) groups.owner = cta_.tid();
+  if (groups.owner != cta_.tid()) {
+    cta_.fail("tma", std::string(op) + ": bulk groups of two threads of one warp", loc);
+  }
+  return groups;
+}
+
+void Tma::store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc) {
+  Operation op{
+      .is_store = true, .map = checked(map, src, loc), .smem = src, .coords = {}, .loc = loc};
+  std::copy(coords, coords + 5, op.coords);
+  op.warp = cta_.warp();
+  op.group = groups_of_thread("TMA store", loc).open;
+  cta_.order.read_for(cta_.tid(),
+                      cta_.order.entities().bulk_store(op.warp),
+                      op.group,
+                      true,
+                      Context::offset_of(src),
+                      op.map.box_bytes(),
+                      loc);
+  pending_.push_back(op);
+}
+
+void Tma::commit(const Loc& loc) { ++groups_of_thread("commit_group", loc).open; }
+
+void Tma::wait(int keep, const Loc& loc) {
+  const Groups& groups = groups_of_thread("wait_group", loc);
+  if (groups.open <= static_cast<u32>(keep) + 1) return;
+  const u32 done = groups.open - 1 - static_cast<u32>(keep);
+  const int warp = cta_.warp();
+  for (std::size_t i = 0; i < pending_.size();) {
+    const Operation op = pending_[i];
+    if (!op.is_store || op.warp != warp || op.group > done) {
+      ++i;
+      continue;
+    }
+    pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(i));
+    execute(op);
+  }
+  cta_.order.learn(cta_.tid(), cta_.order.entities().bulk_store(warp), done);
+}
+
+void Tma::step(Random& random) {
+  const auto i = static_cast<std::ptrdiff_t>(random.below(pending_.size()));
+  const Operation op = pending_[static_cast<std::size_t>(i)];
+  pending_.erase(pending_.begin() + i);
+  execute(op);
+}
+
+// row(shared address, global row or null if it lies outside of the tensor)
+template <class Row>
+void Tma::for_each_row(const Operation& op, Row&& row) {
+  const TensorMapFields& map = op.map;
+  for (u32 i = 0, n = map.num_rows(); i < n; ++i) {
+    u32 rest = i;
+    u8* global = map.base;
+    bool inside = true;
+    for (int dim = 1; dim < 5; ++dim) {
+      const i64 at = i64{op.coords[dim]} + rest % map.box[dim];
+      rest /= map.box[dim];
+      inside = inside && at >= 0 && at < i64{map.dims[dim]};
+      if (inside) global += static_cast<u64>(at) * map.strides[dim - 1];
+    }
+    row(op.smem + i * map.row_bytes(), inside ? global : nullptr);
+  }
+}
+
+void Tma::execute(const Operation& op) {
+  const TensorMapFields& map = op.map;
+  const u32 size = map.element_bytes;
+  u8* smem = cta_.smem(op.smem, map.box_bytes(), 128, op.loc);
+  for_each_row(op, [&](u32 addr, u8* global) {
+    for (u32 chunk = 0; chunk < map.row_bytes(); chunk += 16) {  // the swizzle moves 16 bytes
+      u8* at = smem + (swizzled(map.swizzle, addr + chunk) - op.smem);
+      if (!op.is_store) std::memset(at, 0, 16);
+      for (u32 byte = 0; global && byte < 16; byte += size) {
+        const i64 column = i64{op.coords[0]} + (chunk + byte) / size;
+        if (column < 0 || column >= i64{map.dims[0]}) continue;
+        u8* element = global + column * size;
+        std::memcpy(op.is_store ? element : at + byte, op.is_store ? at + byte : element, size);
+      }
+    }
+  });
+  if (!op.is_store) mbarriers_.complete_tx(op.bar, map.box_bytes(), op.ticket);
+}
+
+void Tma::check_finished() {
+  if (pending_.empty()) return;
+  const Operation& op = pending_.front();
+  cta_.fail("leak",
+            op.is_store ? "the CTA ends while a TMA store still reads its shared memory"
+                        : "the CTA ends with a TMA load in flight",
+            op.loc);
+}
+
+}  // namespace flashjit::emu
