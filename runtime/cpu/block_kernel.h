@@ -15,8 +15,6 @@
 namespace flashjit::cpu {
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
-inline constexpr float kLog2E = 1.44269504088896340736f;
-inline constexpr float kLn2 = 0.69314718055994530942f;
 
 // The parts of the scratch memory.
 struct Scratch {
@@ -119,7 +117,8 @@ struct Block {
                 ? params.seqlen_kv
                 : std::clamp(q_index(row) + params.diagonal + 1, 0, params.seqlen_kv);
       }
-      for (int d = 0; d < problem.head_dim_qk; ++d) scratch.q_t[d * kBlockM + lane] = q[d];
+      for (int d = 0; d < problem.head_dim_qk; ++d)
+        scratch.q_t[d * kBlockM + lane] = params.negate_q ? -q[d] : q[d];
     }
     std::fill_n(scratch.o_t, problem.head_dim_v * kBlockM, 0.0f);
   }
@@ -145,10 +144,9 @@ struct Block {
     }
   }
 
-  // Scores, scaled for exp2, of `keys` keys for V vectors of rows.
+  // Scores, unscaled, of `keys` keys for V vectors of rows.
   template <int V>
   [[gnu::always_inline]] void scores(int keys, int lane) {
-    const float scale = params.softmax_scale * kLog2E;
     const int depth = problem.head_dim_qk;
     for (int key = 0; key < keys; key += R) {
       Float acc[R][V] = {};
@@ -157,7 +155,7 @@ struct Block {
       for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v)
-          S::store(scratch.p_t + (key + r) * kBlockM + lane + v * W, acc[r][v] * scale);
+          S::store(scratch.p_t + (key + r) * kBlockM + lane + v * W, acc[r][v]);
       }
     }
   }
@@ -198,9 +196,12 @@ struct Block {
     }
   }
 
-  // Scores to probabilities, and the rows' statistics, for one vector of rows.
+  // Scores to probabilities, and the rows' statistics, for one vector of rows. The maximum is
+  // subtracted before the scale is applied: the difference is nearly exact, so large scores cost no
+  // precision.
   [[gnu::always_inline]] void softmax(int first_key, int keys, int lane, bool masked) {
     float* p = scratch.p_t + lane;
+    const float scale = params.softmax_scale_log2;
     const Float old_max = S::template load<Float>(scratch.row_max + lane);
     const Int limit = S::template load<Int>(scratch.limit + lane) - first_key;
     Float new_max = old_max;
@@ -216,11 +217,11 @@ struct Block {
     const Float base = new_max == -kInfinity ? Float{} : new_max;
     Float sum{};
     for (int key = 0; key < keys; ++key) {
-      const Float prob = S::exp2(S::template load<Float>(p + key * kBlockM) - base);
+      const Float prob = S::exp2((S::template load<Float>(p + key * kBlockM) - base) * scale);
       S::store(p + key * kBlockM, prob);
       sum += prob;
     }
-    const Float rescale = S::exp2(old_max - base);
+    const Float rescale = S::exp2((old_max - base) * scale);
     S::store(scratch.rescale + lane, rescale);
     S::store(scratch.row_sum + lane,
              S::template load<Float>(scratch.row_sum + lane) * rescale + sum);
@@ -285,7 +286,8 @@ struct Block {
     if (params.lse == nullptr) return;
     const i64 head = i64{block.batch_idx} * params.num_heads_q + q_head(row);
     params.lse[head * params.seqlen_q + q_index(row)] =
-        sum == 0 ? -kInfinity : (scratch.row_max[lane] + std::log2(sum)) * kLn2;
+        sum == 0 ? -kInfinity
+                 : scratch.row_max[lane] * std::fabs(params.softmax_scale) + std::log(sum);
   }
 
   [[gnu::always_inline]] void run() {
