@@ -10,6 +10,8 @@ struct Strides {
   i64 batch;
   i64 seq;
   i64 head;
+
+  constexpr bool operator==(const Strides&) const = default;
 };
 
 // Passed by value (__grid_constant__) to every forward kernel but the TMA ones, which get

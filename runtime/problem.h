@@ -21,6 +21,8 @@ struct ProblemShape {
 struct ValidatedProblem {
   Problem problem;
   ProblemShape shape;
+
+  bool operator==(const ValidatedProblem&) const = default;
 };
 
 // Checks every rule of the contract. Throws Error(kInvalidArgument) whose message names the

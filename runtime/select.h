@@ -1,5 +1,4 @@
-// Problem + device → Tiling: a forced one, else a tuning record, else the heuristic; and says which
-// it was.
+// Problem + device → Tiling: a forced one, else the heuristic; and says which it was.
 #pragma once
 
 #include <optional>
@@ -11,22 +10,27 @@ namespace flashjit {
 
 struct Selection {
   KernelConfig config;
-  std::string selected_by;  // "forced", "heuristic"
+  std::string selected_by;  // "forced tiling", "forced family", "heuristic"
+  std::string note;         // why faster families were passed over, for the log; "" if none was
 };
 
-// Throws Error(kNotSupported) when no family has a legal tiling, Error(kInvalidArgument) for an
-// illegal forced one.
+// Families in the order of their speed: sm90, sm80, simt; the first that can run the problem on the
+// device. Throws Error(kNotSupported) when none can, with every family's reason, and
+// Error(kInvalidArgument) for a forced tiling or family that cannot.
 Selection select(const Problem& problem,
                  const ProblemShape& shape,
                  const DeviceInfo& device,
                  const std::optional<Family>& family,
                  const std::optional<Tiling>& tiling);
 
-// The default tiling of one family, or nothing where none is legal on `arch`.
+// The default tiling of one family, or nothing where the family cannot run the problem on `arch`.
 std::optional<Tiling> default_tiling(Family family,
                                      const Problem& problem,
                                      const ProblemShape& shape,
                                      const Arch& arch,
                                      int sm_count);
+
+// Why it cannot, for people; null when it can.
+const char* why_unsupported(const KernelConfig& config, const ProblemShape& shape);
 
 }  // namespace flashjit

@@ -1,0 +1,172 @@
+// The table of contents of the library: what a call does, in order. Each step is a file of its own:
+// problem, select, kernel_registry (→ variant_source, cubin_cache, compiler), executor.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "cpu/cpu_backend.h"
+#include "executor_factory.h"
+#include "kernel_registry.h"
+#include "select.h"
+#include "selection_memo.h"
+#include "variant_source.h"
+
+namespace flashjit {
+namespace {
+
+bool has_output(const ProblemShape& shape) { return shape.batch != 0 && shape.seqlen_q != 0; }
+
+}  // namespace
+
+class Runtime::Impl {
+ public:
+  explicit Impl(const Options& options)
+      : options_(options),
+        settings_(effective_settings(options)),
+        logger_(make_logger(options, settings_)) {
+    if (options.backend == Backend::kCpu || !open_executor()) {
+      cpu_ = std::make_unique<cpu::CpuBackend>(settings_.cpu_threads);
+      return;
+    }
+    registry_ = std::make_unique<KernelRegistry>(*executor_, settings_, logger_);
+  }
+
+  void forward(const AttentionArgs& args, Stream stream) {
+    const ValidatedProblem call = validate(args);
+    if (!has_output(call.shape)) return;
+    if (cpu_) return cpu_->forward(args, call);
+    executor_->check_pointers(args);
+    const Kernel& kernel = find_kernel(call, stream);
+    executor_->launch(*kernel.loaded, kernel.info.config, args, call.shape, stream);
+  }
+
+  VariantInfo prepare(const AttentionArgs& args) {
+    const ValidatedProblem call = validate(args, false);
+    if (cpu_) return cpu_variant(call.problem);
+    const Selection selection = choose(call);
+    VariantInfo info = registry_->get(selection.config).info;
+    info.selected_by = selection.selected_by;
+    return info;
+  }
+
+  std::size_t workspace_bytes(const AttentionArgs& args) {
+    const ValidatedProblem call = validate(args, false);
+    if (cpu_ || !has_output(call.shape)) return 0;
+    return flashjit::workspace_bytes(choose(call).config, call.shape, device());
+  }
+
+  Backend backend() const { return cpu_ ? Backend::kCpu : executor_->backend(); }
+  const DeviceInfo& device() const { return cpu_ ? cpu_->device() : executor_->device(); }
+
+  std::vector<VariantInfo> loaded_variants() const {
+    if (cpu_) return {};
+    std::vector<VariantInfo> variants = registry_->loaded();
+    const std::lock_guard lock(mutex_);
+    for (VariantInfo& variant : variants)
+      if (const auto it = selected_by_.find(variant.name); it != selected_by_.end())
+        variant.selected_by = it->second;
+    return variants;
+  }
+
+  Stats stats() const {
+    Stats stats = cpu_ ? Stats{} : registry_->stats();
+    stats.memory_hits += memo_hits_.load(std::memory_order_relaxed);
+    return stats;
+  }
+
+ private:
+  // False when the caller left the choice to us and there is no GPU.
+  bool open_executor() {
+    const bool choose = options_.backend == Backend::kAuto;
+    try {
+      executor_ =
+          make_executor(choose ? Backend::kCuda : options_.backend, options_, settings_, logger_);
+    } catch (const Error& error) {
+      if (!choose || error.code() != ErrorCode::kNoDriver) throw;
+      logger_->warn("no GPU can be used, so the CPU backend computes: {}", error.what());
+      return false;
+    }
+    return true;
+  }
+
+  // Warm: one look-up. Else select, and load or compile, which a capturing stream forbids: the
+  // driver may have to synchronise for it.
+  const Kernel& find_kernel(const ValidatedProblem& call, Stream stream) {
+    if (const Kernel* kernel = memo_.find(call)) {
+      memo_hits_.fetch_add(1, std::memory_order_relaxed);
+      return *kernel;
+    }
+    const Selection selection = choose(call);
+    const Kernel* kernel = registry_->find(selection.config);
+    if (kernel == nullptr) {
+      if (executor_->is_capturing(stream)) throw_capturing(selection.config);
+      kernel = &registry_->get(selection.config);
+    }
+    memo_.remember(call, *kernel);
+    return *kernel;
+  }
+
+  Selection choose(const ValidatedProblem& call) {
+    Selection selection =
+        select(call.problem, call.shape, device(), options_.family, options_.tiling);
+    const std::string name = variant_name(selection.config);
+    if (selection.note.empty())
+      logger_->debug("selected {} ({})", name, selection.selected_by);
+    else
+      logger_->debug("selected {} ({}); not {}", name, selection.selected_by, selection.note);
+    const std::lock_guard lock(mutex_);
+    selected_by_[name] = selection.selected_by;
+    return selection;
+  }
+
+  [[noreturn]] static void throw_capturing(const KernelConfig& config) {
+    const std::string name = variant_name(config);
+    throw Error(ErrorCode::kCapturing,
+                fmt::format("the stream is capturing a graph and {} is not loaded yet; call "
+                            "prepare() or forward() with the same arguments before the capture "
+                            "(the capture itself goes on)",
+                            name))
+        .with_variant(name);
+  }
+
+  VariantInfo cpu_variant(const Problem& problem) const {
+    VariantInfo info;
+    info.name = cpu_->variant_name(problem);
+    info.config.problem = problem;
+    info.config.arch = cpu_->device().arch;
+    info.selected_by = "cpu backend";
+    return info;
+  }
+
+  const Options options_;
+  const Settings settings_;
+  const std::shared_ptr<spdlog::logger> logger_;
+  std::unique_ptr<cpu::CpuBackend> cpu_;  // either this one, or the next two
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<KernelRegistry> registry_;
+  SelectionMemo memo_;
+  std::atomic<std::uint64_t> memo_hits_ = 0;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> selected_by_;  // variant name → how; guarded by mutex_
+};
+
+Runtime::Runtime(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+Runtime::~Runtime() = default;
+Runtime::Runtime(Runtime&&) noexcept = default;
+Runtime& Runtime::operator=(Runtime&&) noexcept = default;
+
+void Runtime::forward(const AttentionArgs& args, Stream stream) { impl_->forward(args, stream); }
+VariantInfo Runtime::prepare(const AttentionArgs& args) { return impl_->prepare(args); }
+std::size_t Runtime::workspace_bytes(const AttentionArgs& args) {
+  return impl_->workspace_bytes(args);
+}
+Backend Runtime::backend() const { return impl_->backend(); }
+const DeviceInfo& Runtime::device() const { return impl_->device(); }
+std::vector<VariantInfo> Runtime::loaded_variants() const { return impl_->loaded_variants(); }
+Stats Runtime::stats() const { return impl_->stats(); }
+
+const char* version() { return FLASHJIT_VERSION; }
+
+}  // namespace flashjit

@@ -1,0 +1,112 @@
+#include "select.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "kernel_src/variant_plan.h"
+#include "tma_layout.h"
+#include "variant_source.h"
+
+namespace flashjit {
+namespace {
+
+constexpr std::array kBySpeed = {Family::kSm90, Family::kSm80, Family::kSimt};
+
+// Two consumer warpgroups with 240 registers each, K and V in two stages; the widest key block
+// whose accumulators and tiles fit.
+Tiling first_sm90_tiling(const Problem& problem, const Arch& arch) {
+  Tiling tiling{.family = Family::kSm90,
+                .block_m = 128,
+                .num_stages = 2,
+                .num_warps = 8,
+                .overlap = true,
+                .schedule = Schedule::kStatic,
+                .producer_regs = 24,
+                .consumer_regs = 240};
+  for (tiling.block_n = 128; tiling.block_n > 16; tiling.block_n -= 16)
+    if (is_legal({problem, tiling, arch})) break;
+  return tiling;
+}
+
+Tiling first_sm80_tiling(const Problem& problem, const Arch& arch) {
+  Tiling tiling{.family = Family::kSm80, .block_m = 128, .num_stages = 2, .num_warps = 8};
+  for (tiling.block_n = 64; tiling.block_n > 16; tiling.block_n -= 16)
+    if (is_legal({problem, tiling, arch})) break;
+  return tiling;
+}
+
+Tiling first_tiling(Family family, const Problem& problem, const Arch& arch) {
+  switch (family) {
+    case Family::kStandard:
+      return {.family = Family::kStandard};
+    case Family::kSimt:
+      return default_simt_tiling(problem, arch);
+    case Family::kSm80:
+      return first_sm80_tiling(problem, arch);
+    case Family::kSm90:
+      return first_sm90_tiling(problem, arch);
+  }
+  return {};
+}
+
+std::string describe(const Problem& problem) {
+  return fmt::format(
+      "{}, head_dim {}/{}", to_string(problem.dtype), problem.head_dim_qk, problem.head_dim_v);
+}
+
+Selection select_forced(const KernelConfig& config, const ProblemShape& shape, const char* what) {
+  const char* reason = why_unsupported(config, shape);
+  if (reason != nullptr)
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("options.{} cannot run this call ({}) on {}: {}",
+                            what,
+                            describe(config.problem),
+                            arch_name(config.arch),
+                            reason));
+  return {config, fmt::format("forced {}", what), ""};
+}
+
+}  // namespace
+
+const char* why_unsupported(const KernelConfig& config, const ProblemShape& shape) {
+  if (const char* reason = why_illegal(config)) return reason;
+  return config.tiling.family == Family::kSm90 ? why_not_sm90(config.problem, shape) : nullptr;
+}
+
+std::optional<Tiling> default_tiling(Family family,
+                                     const Problem& problem,
+                                     const ProblemShape& shape,
+                                     const Arch& arch,
+                                     int /*sm_count*/) {
+  const Tiling tiling = first_tiling(family, problem, arch);
+  if (why_unsupported({problem, tiling, arch}, shape) != nullptr) return std::nullopt;
+  return tiling;
+}
+
+Selection select(const Problem& problem,
+                 const ProblemShape& shape,
+                 const DeviceInfo& device,
+                 const std::optional<Family>& family,
+                 const std::optional<Tiling>& tiling) {
+  if (tiling) return select_forced({problem, *tiling, device.arch}, shape, "tiling");
+  if (family)
+    return select_forced(
+        {problem, first_tiling(*family, problem, device.arch), device.arch}, shape, "family");
+
+  std::string reasons;
+  for (const Family candidate : kBySpeed) {
+    const KernelConfig config{problem, first_tiling(candidate, problem, device.arch), device.arch};
+    const char* reason = why_unsupported(config, shape);
+    if (reason == nullptr) return {config, "heuristic", reasons};
+    reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason);
+  }
+  throw Error(ErrorCode::kNotSupported,
+              fmt::format("no kernel runs {} on {} ({}): {}",
+                          describe(problem),
+                          device.name,
+                          arch_name(device.arch),
+                          reasons));
+}
+
+}  // namespace flashjit
