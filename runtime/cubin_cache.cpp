@@ -1,6 +1,7 @@
 #include "cubin_cache.h"
 
 #include <cerrno>
+#include <set>
 #include <system_error>
 
 namespace flashjit {
@@ -71,6 +72,33 @@ std::optional<CacheHit> CubinCache::accept(std::span<const std::byte> bytes,
     return std::nullopt;
   }
   return CacheHit{std::move(*entry), origin};
+}
+
+std::vector<std::string> CubinCache::compiler_builds() const {
+  std::set<std::string> builds;
+  std::string ignored;  // find() reports what is wrong with an entry, should it be wanted
+  const auto add = [&](std::span<const std::byte> bytes) {
+    if (const auto entry = decode_entry(bytes, ignored)) builds.insert(entry->compiler_build);
+  };
+  std::error_code error;
+  for (const fs::path& bundle : bundles_) {
+    for (const auto& file : fs::directory_iterator(bundle / "entries", error)) {
+      try {
+        add(read_file(file.path(), kMaxEntryBytes));
+      } catch (const Error&) {
+        continue;  // no entry, or none of ours
+      }
+    }
+  }
+  if (!directory()) return {builds.begin(), builds.end()};
+  try {
+    for (const CacheFile& file : directory_->list()) {
+      if (const auto contents = directory_->read(file.hex, false)) add(contents->bytes);
+    }
+  } catch (const Error& unusable) {
+    logger_->debug("cache directory not searched: {}", unusable.what());
+  }
+  return {builds.begin(), builds.end()};
 }
 
 void CubinCache::publish(const CacheEntry& entry) {

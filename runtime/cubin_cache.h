@@ -28,6 +28,9 @@ class CubinCache {
   CubinCache(const Settings& settings, std::shared_ptr<spdlog::logger> logger);
 
   std::optional<CacheHit> find(const CacheKey& key);
+  // The distinct builds of the compilers that made the entries of all layers, to make keys of where
+  // there is no compiler to ask. Reads every entry.
+  std::vector<std::string> compiler_builds() const;
   // Exclusive temporary file, fsync, rename; then evicts least-recently-used entries over the byte
   // bound.
   void publish(const CacheEntry& entry);

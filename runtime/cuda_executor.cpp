@@ -84,24 +84,20 @@ CudaKernel::CudaKernel(std::shared_ptr<const Device> device,
 }
 
 CudaExecutor::CudaExecutor(const Settings& settings, int device)
-    : libnvrtc_(settings.libnvrtc),
+    : compiler_(std::async(settings.offline ? std::launch::deferred : std::launch::async,
+                           [path = settings.libnvrtc]() -> std::shared_ptr<const Compiler> {
+                             return std::make_shared<Compiler>(
+                                 std::make_shared<NvrtcLibrary>(path));
+                           })),
       device_(std::make_shared<Device>(std::make_shared<DriverLibrary>(settings.libcuda), device)),
       tile_counters_(device_) {}
 
 CudaExecutor::~CudaExecutor() = default;
 
-const Compiler& CudaExecutor::compiler() const {
-  const std::lock_guard lock(compiler_mutex_);
-  if (!compiler_) {
-    compiler_ = std::make_unique<Compiler>(std::make_shared<NvrtcLibrary>(libnvrtc_));
-  }
-  return *compiler_;
-}
-
-std::string CudaExecutor::compiler_build() const { return compiler().build(); }
+std::string CudaExecutor::compiler_build() const { return compiler_.get()->build(); }
 
 Binary CudaExecutor::compile(const VariantSource& source, const KernelSources& sources) const {
-  return compiler().compile(source, sources);
+  return compiler_.get()->compile(source, sources);
 }
 
 std::unique_ptr<LoadedKernel> CudaExecutor::load(const KernelConfig& config,

@@ -1,8 +1,8 @@
 // The executor of real GPUs: compiles with NVRTC, loads and launches through the Driver API.
 #pragma once
 
+#include <future>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "compiler.h"
@@ -16,8 +16,9 @@ namespace flashjit {
 
 class CudaExecutor final : public Executor {
  public:
-  // Opens libcuda and retains the device's primary context. NVRTC is opened by the first call that
-  // needs it. Throws Error(kNoDriver), Error(kInvalidArgument) for a device that does not exist.
+  // Opens libcuda and retains the device's primary context. Meanwhile another thread opens NVRTC,
+  // whose build is part of every cache key: 10 ms that hide behind the context's 130. Offline it is
+  // not opened. Throws Error(kNoDriver), Error(kInvalidArgument) for a device that does not exist.
   CudaExecutor(const Settings& settings, int device);
   ~CudaExecutor() override;
 
@@ -38,7 +39,6 @@ class CudaExecutor final : public Executor {
   const std::shared_ptr<const Device>& cuda_device() const { return device_; }
 
  private:
-  const Compiler& compiler() const;
   void launch_sm90(CUfunction function,
                    const KernelConfig& config,
                    const AttentionArgs& args,
@@ -46,11 +46,10 @@ class CudaExecutor final : public Executor {
                    const LaunchGeometry& geometry,
                    CUstream stream) const;
 
-  std::string libnvrtc_;
+  // Throws on every get() when NVRTC cannot be opened.
+  std::shared_future<std::shared_ptr<const Compiler>> compiler_;
   std::shared_ptr<const Device> device_;
   TileCounters tile_counters_;
-  mutable std::mutex compiler_mutex_;
-  mutable std::unique_ptr<const Compiler> compiler_;
 };
 
 // A variant's module; `inspect` reads its occupancy.

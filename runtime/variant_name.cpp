@@ -111,7 +111,10 @@ bool parse_word(std::string_view word, Tiling& tiling) {
 
 Tiling naming_base(Family family, int block_m, const Problem& problem) {
   Tiling base = {.family = family, .block_m = block_m};
-  if (family == Family::kSm80) base.num_warps = 4;
+  if (family == Family::kSm80) {
+    base.num_warps = 4;
+    base.rescale = Rescale::kLazy;
+  }
   if (family != Family::kSm90) return base;
   base.num_warps = block_m / 16;
   base.num_q_stages = 2;

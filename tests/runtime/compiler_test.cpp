@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +9,7 @@
 
 #include "kernel_registry.h"
 #include "kernel_src/variant_plan.h"
+#include "settings.h"
 #include "support/catch.h"
 #include "variant_source.h"
 
@@ -18,8 +18,7 @@ using namespace flashjit;
 namespace {
 
 const Compiler& compiler() {
-  const char* path = std::getenv("FLASHJIT_LIBNVRTC");
-  static const Compiler instance(std::make_shared<NvrtcLibrary>(path != nullptr ? path : ""));
+  static const Compiler instance(std::make_shared<NvrtcLibrary>(read_settings().libnvrtc));
   return instance;
 }
 
@@ -50,10 +49,15 @@ std::string text_of(const std::filesystem::path& path) {
 std::vector<KernelConfig> sample_configs(const Arch& arch, std::size_t limit) {
   std::vector<KernelConfig> configs;
   const char* const names[] = {
+      "fwd_sm80_bf16_d128_causal_lse_m64n64s2",
       "fwd_simt_fp16_d64_m64n64",
       "fwd_simt_bf16_d72v24_causal_lse_m64n64",
       "fwd_simt_fp32_d256_causal_m16n16",
       "fwd_simt_fp32_d128_lse_m32n32",
+      "fwd_sm80_bf16_d8_m64n64",
+      "fwd_sm80_fp16_d64_causal_m128n64s2",
+      "fwd_sm80_fp16_d192v128_lse_m128n32s2w8_eager",
+      "fwd_sm80_bf16_d256_m64n32",
       "fwd_sm90_bf16_d64_m192n128s2_pingpong",
       "fwd_sm90_fp16_d128_causal_m128n128s2",
       "fwd_sm90_bf16_d128_lse_m192n80s2",

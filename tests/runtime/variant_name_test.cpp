@@ -60,7 +60,7 @@ void for_each_config(const Visit& visit) {
                   t.schedule = Schedule::kStatic;
                   break;
                 case 9:
-                  t.rescale = Rescale::kLazy;
+                  t.rescale = t.rescale == Rescale::kEager ? Rescale::kLazy : Rescale::kEager;
                   break;
                 case 10:
                   t.epilogue = Epilogue::kStaged;
@@ -110,7 +110,7 @@ TEST_CASE("usual variants have short names") {
   config.problem = {
       .dtype = Dtype::kFp16, .head_dim_qk = 192, .head_dim_v = 128, .return_lse = true};
   config.tiling = {.family = Family::kSm80, .block_m = 128, .num_stages = 3, .num_warps = 8};
-  CHECK(variant_name(config) == "fwd_sm80_fp16_d192v128_lse_m128n64s3w8");
+  CHECK(variant_name(config) == "fwd_sm80_fp16_d192v128_lse_m128n64s3w8_eager");
 }
 
 TEST_CASE("what is no variant name is not parsed") {

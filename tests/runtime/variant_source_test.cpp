@@ -59,7 +59,7 @@ TEST_CASE("every field of a config is in its source") {
   others[i++].tiling.block_m = 192;
   others[i++].tiling.block_n = 80;
   others[i++].tiling.num_stages = 4;
-  others[i++].tiling.num_q_stages = 2;
+  others[i++].tiling.num_q_stages = 1;
   others[i++].tiling.num_warps = 12;
   others[i++].tiling.overlap = false;
   others[i++].tiling.ping_pong = true;
