@@ -41,10 +41,10 @@ struct EpilogueBase {
     const int lane = thread % 32;
     const u32 row = dst + (thread / 32 * 16 + lane % 16) * kPanelRowBytes;
 #pragma unroll
-    for (int g = 0; g < 4; ++g) {  // 16 columns; the last 8 may lie past head_dim: never stored
+    for (int g = 0; g < 4; ++g) {  // 16 columns
+      // Columns past head_dim are never stored, but TMA reads them: any value will do.
       constexpr int kFirst = kPanel * kPanelColumns;
-      if (kFirst + 16 * g >= kHeadDim) break;
-      const int i = (kFirst + 16 * g) / 2;
+      const int i = kFirst + 16 * g < kHeadDim ? (kFirst + 16 * g) / 2 : 0;
       const int j = kFirst + 16 * g + 8 < kHeadDim ? i + 4 : i;
       const u32 chunk = u32(2 * g + lane / 16) ^ u32(lane % 8);
       ptx::stmatrix_x4(row + chunk * 16,

@@ -21,6 +21,7 @@
 #include "ptx/shared_memory.h"
 #include "sm90/epilogue.cuh"
 #include "sm90/gemm.cuh"
+#include "sm90/masked_values.cuh"
 
 namespace flashjit {
 
@@ -277,21 +278,29 @@ struct Sm90Consumer {
 
   // O = O / l, and LSE = (offset + log2 l) · ln 2.
   __device__ __forceinline__ void normalise(Accumulators& acc, const Softmax& softmax) const {
+    float row_sum[2];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      if constexpr (kTiling.row_sum_by_mma) {
+        row_sum[r] = acc.o[kProblem.head_dim_v / 2 + 2 * r];
+      } else {
+        row_sum[r] = quad_sum(softmax.row_sum[r]);
+      }
+    }
+    const int warp_row = first_row + warp * 16;
+    if constexpr (kProblem.mask == MaskKind::kCausal) {
+      MaskedValueRepair<kConfig>{params.fwd, warp_row, head, batch}.run(
+          acc.o, row_sum, softmax.offset);
+    }
     float inverse[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      float sum = 0.0f;
-      if constexpr (kTiling.row_sum_by_mma) {
-        sum = acc.o[kProblem.head_dim_v / 2 + 2 * r];
-      } else {
-        sum = quad_sum(softmax.row_sum[r]);
-      }
-      inverse[r] = sum == 0.0f ? 0.0f : ptx::rcp_approx(sum);  // a row without a key: O = 0
-      const int row = first_row + warp * 16 + lane / 4 + 8 * r;
+      inverse[r] = row_sum[r] == 0.0f ? 0.0f : ptx::rcp_approx(row_sum[r]);  // no key seen: O = 0
+      const int row = warp_row + lane / 4 + 8 * r;
       if (kProblem.return_lse && lane % 4 == 0 && row < params.fwd.seqlen_q) {
         const i64 pair = i64(batch) * params.fwd.num_heads_q + head;
         params.fwd.lse[pair * params.fwd.seqlen_q + row] =
-            (softmax.offset[r] + ptx::log2_approx(sum)) * kLn2;  // −inf for a row without a key
+            (softmax.offset[r] + ptx::log2_approx(row_sum[r])) * kLn2;  // no key seen: −inf
       }
     }
     rescale(acc.o, inverse);

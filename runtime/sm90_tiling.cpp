@@ -1,0 +1,151 @@
+#include "sm90_tiling.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernel_src/variant_plan.h"
+
+namespace flashjit {
+namespace {
+
+constexpr Arch kHopper = {9, 0, true};
+
+// Shared of a launch's 65536 registers by number of consumer warpgroups: {producer, consumer}.
+struct RegisterSplit {
+  int producer, consumer;
+};
+constexpr RegisterSplit kRegisters[] = {{0, 0}, {0, 0}, {40, 232}, {32, 160}, {32, 112}};
+
+int consumer_registers(int warpgroups) {
+  return warpgroups == 1 ? sm90_launch_regs(2) : kRegisters[warpgroups].consumer;
+}
+
+bool fits(const Problem& problem, const Tiling& tiling) {
+  return is_legal({.problem = problem, .tiling = tiling, .arch = kHopper});
+}
+
+// The largest block_n up to `limit` whose accumulators fit: S and P take 3/4 of it, O the rest.
+int widest_block_n(const KernelConfig& config, int warpgroups, int limit) {
+  const int free =
+      consumer_registers(warpgroups) - kSm90OtherRegisters - sm90_output_columns(config) / 2;
+  return std::min(limit, free * 4 / 3 / 16 * 16);
+}
+
+// Keys of a block. Wider than 128 only grows the exponentials that nothing hides. Two warpgroups
+// stop where two stages and a staging of O still fit: at head_dim 256 that staged 128 × 64 tile
+// measured better than 128 × 80 without staging.
+int block_n_limit(int warpgroups, int widest_dim) {
+  if (warpgroups == 4) return 64;
+  if (widest_dim <= 128) return 128;
+  return widest_dim <= 192 ? 96 : 64;
+}
+
+// Where a number of warpgroups makes sense: narrower blocks of keys are bound by the latency of
+// their softmax, and four warpgroups pay only where the exponentials dominate.
+bool is_useful(const Tiling& t, int widest_dim) {
+  if (t.num_warps == 16) return widest_dim <= 64;
+  return t.num_warps < 12 || t.block_n >= 80;
+}
+
+// Epilogues from best to cheapest in shared memory, with the deepest ring of up to 4 stages each.
+std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling) {
+  struct Choice {
+    Epilogue epilogue;
+    int num_q_stages;
+  };
+  constexpr Choice kChoices[] = {
+      {Epilogue::kThroughQ, 2}, {Epilogue::kStaged, 1}, {Epilogue::kDirect, 1}};
+  for (const Choice& choice : kChoices) {
+    tiling.epilogue = choice.epilogue;
+    tiling.num_q_stages = choice.num_q_stages;
+    for (tiling.num_stages = 4; tiling.num_stages >= 2; --tiling.num_stages) {
+      if (fits(problem, tiling)) return tiling;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
+  const bool causal = problem.mask == MaskKind::kCausal;
+  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  Tiling t = {.family = Family::kSm90,
+              .block_m = kWarpgroupRows * warpgroups,
+              .num_warps = 4 * warpgroups,
+              .overlap = true,
+              .skip_masked = causal,
+              .schedule = Schedule::kDynamic,
+              .producer_regs = kRegisters[warpgroups].producer,
+              .consumer_regs = kRegisters[warpgroups].consumer};
+  // Optimistic exponentials win wherever they were measured but under a causal mask from head_dim
+  // 128 on, where the diagonal blocks take the slow path too often.
+  t.rescale = causal && widest_dim >= 128 ? Rescale::kLazy : Rescale::kOptimistic;
+  // Ping-pong pays where a block's exponentials outlast its products (head_dim 64) and where two
+  // warpgroups fill the registers (256); else it only adds barriers.
+  t.ping_pong =
+      !causal && ((widest_dim <= 64 && warpgroups == 3) || (widest_dim > 192 && warpgroups == 2));
+  t.row_sum_by_mma = !causal && warpgroups == 3 && problem.head_dim_v == kPanelColumns &&
+                     problem.head_dim_qk <= kPanelColumns && !problem.return_lse;
+  const KernelConfig config = {.problem = problem, .tiling = t, .arch = kHopper};
+  // Narrower blocks until two stages fit.
+  const int widest = widest_block_n(config, warpgroups, block_n_limit(warpgroups, widest_dim));
+  for (t.block_n = widest; t.block_n >= 16 && is_useful(t, widest_dim); t.block_n -= 16) {
+    if (const std::optional<Tiling> complete = with_stages(problem, t)) return complete;
+  }
+  return std::nullopt;
+}
+
+// Share of the tensor cores' peak on long sequences, from measurements of the classical head dims
+// (bf16, H100).
+double efficiency(const Problem& problem, const Tiling& t) {
+  const bool causal = problem.mask == MaskKind::kCausal;
+  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  switch (t.num_warps / 4) {
+    case 1:
+      return 0.5;
+    case 2:
+      return widest_dim > 128 ? 0.9 : widest_dim > 64 ? 0.85 : 0.55;
+    case 3:
+      return widest_dim > 64 ? 0.93 : causal ? 0.62 : 0.685;
+    default:
+      return 0.66;
+  }
+}
+
+// Relative time: what one SM does. Without a mask tiles are equal, so waves count whole; a causal
+// launch ends on short tiles, about half a tile of imbalance is left.
+double model_time(const Problem& problem,
+                  const ProblemShape& shape,
+                  const Tiling& t,
+                  int sm_count) {
+  const double tiles =
+      std::ceil(double(shape.seqlen_q) / t.block_m) * shape.num_heads_q * shape.batch;
+  const double waves = tiles / std::max(1, sm_count);
+  const double busy =
+      problem.mask == MaskKind::kCausal ? std::max(1.0, waves + 0.5) : std::ceil(waves);
+  return busy * t.block_m / efficiency(problem, t);
+}
+
+}  // namespace
+
+std::vector<Tiling> sm90_default_candidates(const Problem& problem) {
+  std::vector<Tiling> candidates;
+  for (int warpgroups = 1; warpgroups <= 4; ++warpgroups) {
+    if (const std::optional<Tiling> t = candidate(problem, warpgroups)) candidates.push_back(*t);
+  }
+  return candidates;
+}
+
+std::optional<Tiling> default_sm90_tiling(const Problem& problem,
+                                          const ProblemShape& shape,
+                                          const Arch& arch,
+                                          int sm_count) {
+  if (arch != kHopper) return std::nullopt;
+  const std::vector<Tiling> candidates = sm90_default_candidates(problem);
+  const auto faster = [&](const Tiling& a, const Tiling& b) {
+    return model_time(problem, shape, a, sm_count) < model_time(problem, shape, b, sm_count);
+  };
+  const auto best = std::min_element(candidates.begin(), candidates.end(), faster);
+  return best == candidates.end() ? std::nullopt : std::optional<Tiling>(*best);
+}
+
+}  // namespace flashjit
