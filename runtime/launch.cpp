@@ -28,6 +28,19 @@ LaunchGeometry launch_geometry(const KernelConfig& config,
   geometry.threads = num_threads(config);
   geometry.smem_bytes = smem_bytes(config);
   if (shape.batch == 0 || shape.num_heads_q == 0 || shape.seqlen_q == 0) return geometry;
+  if (config.tiling.family == Family::kStandard) {
+    geometry.num_kernels = kNumStandardKernels;
+    for (int i = 0; i < kNumStandardKernels; ++i) {
+      const LaunchShape launch = standard_launch(config,
+                                                 static_cast<StandardKernel>(i),
+                                                 shape.batch,
+                                                 shape.num_heads_q,
+                                                 shape.seqlen_q,
+                                                 shape.seqlen_kv);
+      geometry.grids[static_cast<std::size_t>(i)].x = grid_size(launch.grid_x);
+    }
+    return geometry;
+  }
   geometry.num_kernels = 1;
   if (config.tiling.family == Family::kSm90) {
     geometry.schedule = make_tile_schedule(config, shape, device);
@@ -38,8 +51,12 @@ LaunchGeometry launch_geometry(const KernelConfig& config,
   return geometry;
 }
 
-std::size_t workspace_bytes(const KernelConfig&, const ProblemShape&, const DeviceInfo&) {
-  return 0;
+std::size_t workspace_bytes(const KernelConfig& config,
+                            const ProblemShape& shape,
+                            const DeviceInfo&) {
+  if (config.tiling.family != Family::kStandard) return 0;
+  return static_cast<std::size_t>(standard_workspace_bytes(
+      config.problem, shape.batch, shape.num_heads_q, shape.seqlen_q, shape.seqlen_kv));
 }
 
 }  // namespace flashjit
