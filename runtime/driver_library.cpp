@@ -42,6 +42,7 @@ DriverLibrary::DriverLibrary(const std::string& path)
 void DriverLibrary::load_device_functions() {
   library_.load("cuDeviceGet", device_get);
   library_.load("cuDeviceGetName", device_get_name);
+  library_.load("cuDeviceGetPCIBusId", device_get_pci_bus_id);
   library_.load("cuDeviceGetAttribute", device_get_attribute);
   library_.load("cuDeviceTotalMem_v2", device_total_mem);
   library_.load("cuDevicePrimaryCtxRetain", primary_ctx_retain);
@@ -78,9 +79,13 @@ void DriverLibrary::load_memory_and_stream_functions() {
   library_.load("cuGraphLaunch", graph_launch);
   library_.load("cuGraphExecDestroy", graph_exec_destroy);
   library_.load("cuGraphDestroy", graph_destroy);
+  library_.load("cuGraphGetNodes", graph_get_nodes);
+  library_.load("cuGraphNodeGetType", graph_node_get_type);
+  library_.load("cuGraphKernelNodeGetParams_v2", graph_kernel_node_get_params);
   library_.load("cuEventCreate", event_create);
   library_.load("cuEventDestroy_v2", event_destroy);
   library_.load("cuEventRecord", event_record);
+  library_.load("cuEventRecordWithFlags", event_record_with_flags);
   library_.load("cuEventSynchronize", event_synchronize);
   library_.load("cuEventElapsedTime", event_elapsed_time);
 }

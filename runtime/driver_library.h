@@ -36,6 +36,7 @@ class DriverLibrary {
 
   decltype(cuDeviceGet)* device_get;
   decltype(cuDeviceGetName)* device_get_name;
+  decltype(cuDeviceGetPCIBusId)* device_get_pci_bus_id;
   decltype(cuDeviceGetAttribute)* device_get_attribute;
   decltype(cuDeviceTotalMem)* device_total_mem;
   decltype(cuDevicePrimaryCtxRetain)* primary_ctx_retain;
@@ -72,9 +73,13 @@ class DriverLibrary {
   decltype(cuGraphLaunch)* graph_launch;
   decltype(cuGraphExecDestroy)* graph_exec_destroy;
   decltype(cuGraphDestroy)* graph_destroy;
+  decltype(cuGraphGetNodes)* graph_get_nodes;
+  decltype(cuGraphNodeGetType)* graph_node_get_type;
+  decltype(cuGraphKernelNodeGetParams)* graph_kernel_node_get_params;
   decltype(cuEventCreate)* event_create;
   decltype(cuEventDestroy)* event_destroy;
   decltype(cuEventRecord)* event_record;
+  decltype(cuEventRecordWithFlags)* event_record_with_flags;
   decltype(cuEventSynchronize)* event_synchronize;
   decltype(cuEventElapsedTime)* event_elapsed_time;
 
