@@ -18,7 +18,7 @@ import sys
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from flashjit_ctypes import Flashjit, FlashjitError
+from flashjit_ctypes import Attention, Flashjit, FlashjitError, sized, view
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,11 +33,15 @@ class Inputs:
     """Random q, k, v and an output each competitor overwrites, stored BSHD."""
 
     def __init__(self, point: dict, dtype: torch.dtype, generator: torch.Generator):
-        def tensor(heads):
+        def random(heads):
             shape = (point["batch"], point["seqlen"], heads, point["head_dim"])
             return torch.randn(shape, device="cuda", dtype=torch.float32, generator=generator).to(dtype)
-        self.q, self.k, self.v = tensor(point["heads"]), tensor(point["heads_kv"]), tensor(point["heads_kv"])
+        self.q, self.k, self.v = (random(point[h]) for h in ("heads", "heads_kv", "heads_kv"))
         self.o = torch.empty_like(self.q)
+        name = next(name for name, value in DTYPES.items() if value == dtype)
+        views = {letter: view(tensor.data_ptr(), name, tensor.shape, tensor.stride())
+                 for letter, tensor in zip("qkvo", (self.q, self.k, self.v, self.o))}
+        self.attention = sized(Attention, causal=point["causal"], **views)
 
 
 def grid(arguments) -> list:
@@ -76,7 +80,8 @@ def peer(backend: SDPBackend, point: dict):
 def naive_rows(inputs: Inputs, point: dict, batch: int, head: int, rows: torch.Tensor, dtype: torch.dtype):
     """Attention of some rows of one head, in `dtype` throughout: scores, softmax and product."""
     kv_head = head // (point["heads"] // point["heads_kv"])
-    q, k, v = (t.to(dtype) for t in (inputs.q[batch, rows, head], inputs.k[batch, :, kv_head], inputs.v[batch, :, kv_head]))
+    q = inputs.q[batch, rows, head].to(dtype)
+    k, v = (tensor[batch, :, kv_head].to(dtype) for tensor in (inputs.k, inputs.v))
     scores = (q @ k.T) * (1.0 / math.sqrt(point["head_dim"]))
     if point["causal"]:
         hidden = torch.arange(point["seqlen"], device="cuda")[None, :] > rows[:, None]
@@ -147,6 +152,7 @@ def measure_point(point: dict, arguments, libraries: dict, timer: Timer, generat
     dtype = DTYPES[arguments.dtype]
     sets = [Inputs(point, dtype, generator) for _ in range(INPUT_SETS)]
     calls, errors, variants, other = {}, {}, {}, None
+    stream = torch.cuda.current_stream().cuda_stream
     for name, backend in PEERS.items():
         try:
             other = peer(backend, point)(sets[0])
@@ -156,7 +162,8 @@ def measure_point(point: dict, arguments, libraries: dict, timer: Timer, generat
     for family, library in libraries.items():
         try:
             sets[0].o.fill_(float("nan"))
-            variants[family] = library.forward(sets[0], point["causal"], name_variant=True)
+            variants[family] = library.prepare(sets[0].attention).name.decode()
+            library.forward(sets[0].attention, stream)
             torch.cuda.synchronize()
             wrong = check(sets[0], point, other)
         except FlashjitError as error:
@@ -164,7 +171,7 @@ def measure_point(point: dict, arguments, libraries: dict, timer: Timer, generat
         if wrong:
             errors[family] = wrong
         else:
-            calls[family] = lambda inputs, library=library: library.forward(inputs, point["causal"])
+            calls[family] = lambda inputs, library=library: library.forward(inputs.attention, stream)
     times = timer.compare(calls, sets, arguments.seconds_per_point, arguments.min_rounds) if calls else {}
     tflops = {name: round(flops(point) / statistics.median(ms) / 1e9, 1) for name, ms in times.items()}
     rows = []

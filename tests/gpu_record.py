@@ -105,7 +105,8 @@ def run_program(name: str, command: list, folder: str) -> tuple:
     failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
     for case in failed:
         reason = (case.find("failure") if case.find("failure") is not None else case.find("error"))
-        print(f"FAILED {case.get('classname')} / {case.get('name')}\n{(reason.text or reason.get('message') or '').strip()}")
+        text = (reason.text or reason.get("message") or "").strip()
+        print(f"FAILED {case.get('classname')} / {case.get('name')}\n{text}")
     failures = max(len(failed), int(status != 0))
     print(f"   {len(cases)} run, {failures} failed", flush=True)
     return max(len(cases), failures), failures
