@@ -23,9 +23,10 @@ void GpuBuffer::upload(const void* host) {
   driver.check(driver.stream_synchronize(nullptr));
 }
 
-void GpuBuffer::download(void* host) const {
+void GpuBuffer::download(void* host) const { download(host, 0, bytes_); }
+void GpuBuffer::download(void* host, std::size_t offset, std::size_t size) const {
   const DriverLibrary& driver = device_->driver();
-  driver.check(driver.memcpy_dtoh_async(host, address_, bytes_, nullptr));
+  driver.check(driver.memcpy_dtoh_async(host, address_ + offset, size, nullptr));
   driver.check(driver.stream_synchronize(nullptr));
 }
 

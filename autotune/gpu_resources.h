@@ -28,6 +28,8 @@ class GpuBuffer {
   // Synchronous copies of the whole buffer.
   void upload(const void* host);
   void download(void* host) const;
+  // Of `size` bytes from `offset`.
+  void download(void* host, std::size_t offset, std::size_t size) const;
 
  private:
   const Device* device_ = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -29,7 +30,7 @@ T read_number(std::span<const std::byte> bytes) {
 }
 
 void append(std::vector<std::byte>& bytes, std::span<const std::byte> more) {
-  bytes.insert(bytes.end(), more.begin(), more.end());
+  std::copy(more.begin(), more.end(), std::back_inserter(bytes));
 }
 
 nlohmann::json to_json(const CacheEntry& entry) {

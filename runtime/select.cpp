@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernel_src/variant_plan.h"
+#include "sm90_tiling.h"
 #include "tma_layout.h"
 #include "variant_source.h"
 
@@ -13,22 +14,6 @@ namespace {
 
 constexpr std::array kBySpeed = {Family::kSm90, Family::kSm80, Family::kSimt};
 
-// Two consumer warpgroups with 240 registers each, K and V in two stages; the widest key block
-// whose accumulators and tiles fit.
-Tiling first_sm90_tiling(const Problem& problem, const Arch& arch) {
-  Tiling tiling{.family = Family::kSm90,
-                .block_m = 128,
-                .num_stages = 2,
-                .num_warps = 8,
-                .overlap = true,
-                .schedule = Schedule::kStatic,
-                .producer_regs = 24,
-                .consumer_regs = 240};
-  for (tiling.block_n = 128; tiling.block_n > 16; tiling.block_n -= 16)
-    if (is_legal({problem, tiling, arch})) break;
-  return tiling;
-}
-
 Tiling first_sm80_tiling(const Problem& problem, const Arch& arch) {
   Tiling tiling{.family = Family::kSm80, .block_m = 128, .num_stages = 2, .num_warps = 8};
   for (tiling.block_n = 64; tiling.block_n > 16; tiling.block_n -= 16)
@@ -36,7 +21,11 @@ Tiling first_sm80_tiling(const Problem& problem, const Arch& arch) {
   return tiling;
 }
 
-Tiling first_tiling(Family family, const Problem& problem, const Arch& arch) {
+Tiling first_tiling(Family family,
+                    const Problem& problem,
+                    const ProblemShape& shape,
+                    const Arch& arch,
+                    int sm_count) {
   switch (family) {
     case Family::kStandard:
       return {.family = Family::kStandard};
@@ -45,7 +34,9 @@ Tiling first_tiling(Family family, const Problem& problem, const Arch& arch) {
     case Family::kSm80:
       return first_sm80_tiling(problem, arch);
     case Family::kSm90:
-      return first_sm90_tiling(problem, arch);
+      // Where there is none, an illegal one, so that is_legal() says why.
+      return default_sm90_tiling(problem, shape, arch, sm_count)
+          .value_or(Tiling{.family = Family::kSm90});
   }
   return {};
 }
@@ -78,8 +69,8 @@ std::optional<Tiling> default_tiling(Family family,
                                      const Problem& problem,
                                      const ProblemShape& shape,
                                      const Arch& arch,
-                                     int /*sm_count*/) {
-  const Tiling tiling = first_tiling(family, problem, arch);
+                                     int sm_count) {
+  const Tiling tiling = first_tiling(family, problem, shape, arch, sm_count);
   if (why_unsupported({problem, tiling, arch}, shape) != nullptr) return std::nullopt;
   return tiling;
 }
@@ -92,11 +83,15 @@ Selection select(const Problem& problem,
   if (tiling) return select_forced({problem, *tiling, device.arch}, shape, "tiling");
   if (family)
     return select_forced(
-        {problem, first_tiling(*family, problem, device.arch), device.arch}, shape, "family");
+        {problem, first_tiling(*family, problem, shape, device.arch, device.sm_count), device.arch},
+        shape,
+        "family");
 
   std::string reasons;
   for (const Family candidate : kBySpeed) {
-    const KernelConfig config{problem, first_tiling(candidate, problem, device.arch), device.arch};
+    const KernelConfig config{problem,
+                              first_tiling(candidate, problem, shape, device.arch, device.sm_count),
+                              device.arch};
     const char* reason = why_unsupported(config, shape);
     if (reason == nullptr) return {config, "heuristic", reasons};
     reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason);

@@ -1,0 +1,249 @@
+#include "autotune/cuda_target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+namespace flashjit {
+namespace {
+
+constexpr int kInputSets = 2;
+// Verification reads this many runs of consecutive elements, spread over the output.
+constexpr std::size_t kSampleRuns = 64;
+constexpr std::size_t kRunElements = 2048;
+
+float to_float(Dtype dtype, const std::byte* element) {
+  if (dtype == Dtype::kFp32) {
+    float value;
+    std::memcpy(&value, element, sizeof value);
+    return value;
+  }
+  std::uint16_t bits;
+  std::memcpy(&bits, element, sizeof bits);
+  if (dtype == Dtype::kBf16) return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  const int exponent = bits >> 10 & 31;
+  const float mantissa = static_cast<float>(bits & 1023) / 1024.0f;
+  const float sign = bits >> 15 ? -1.0f : 1.0f;
+  if (exponent == 31) return mantissa != 0 ? std::nanf("") : sign * INFINITY;
+  return sign *
+         (exponent == 0 ? std::ldexp(mantissa, -14) : std::ldexp(1.0f + mantissa, exponent - 15));
+}
+
+// A standard normal element. fp16 by truncation: inputs are arbitrary, only their spread matters.
+void store(Dtype dtype, float value, std::byte* out) {
+  if (dtype == Dtype::kFp32) {
+    std::memcpy(out, &value, sizeof value);
+    return;
+  }
+  std::uint16_t bits = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+  if (dtype == Dtype::kFp16) {
+    int exponent = 0;
+    const float mantissa = std::frexp(std::abs(value), &exponent);  // 0.5 … 1
+    bits = static_cast<std::uint16_t>((value < 0) << 15);
+    if (exponent + 14 > 0 && value != 0) {
+      bits |= static_cast<std::uint16_t>((exponent + 14) << 10 |
+                                         (static_cast<int>(mantissa * 2048) & 1023));
+    }
+  }
+  std::memcpy(out, &bits, sizeof bits);
+}
+
+std::vector<std::byte> random_elements(Dtype dtype, std::size_t count, unsigned seed) {
+  // A block of random numbers of a prime length, repeated: no two rows are alike.
+  constexpr std::size_t kBlock = 1'000'003;
+  const std::size_t size = static_cast<std::size_t>(size_of(dtype));
+  std::vector<std::byte> bytes(count * size);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  const std::size_t fresh = std::min(count, kBlock);
+  for (std::size_t i = 0; i < fresh; ++i) store(dtype, normal(random), &bytes[i * size]);
+  for (std::size_t i = fresh; i < count; i += kBlock) {
+    std::memcpy(&bytes[i * size], bytes.data(), std::min(kBlock, count - i) * size);
+  }
+  return bytes;
+}
+
+// Two correct tilings differ by the rounding of P and O: some units in the last place of the
+// largest values.
+double tolerance(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBf16:
+      return 1.0 / 64;
+    case Dtype::kFp16:
+      return 1.0 / 512;
+    case Dtype::kFp32:
+      return 1e-4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+struct CudaTarget::InputSet {
+  InputSet(const Device& device, const Problem& p, const ProblemShape& s, unsigned seed) {
+    const std::size_t size = static_cast<std::size_t>(size_of(p.dtype));
+    const std::size_t rows_q = std::size_t{1} * s.batch * s.seqlen_q * s.num_heads_q;
+    const std::size_t rows_kv = std::size_t{1} * s.batch * s.seqlen_kv * s.num_heads_kv;
+    const auto fill = [&](GpuBuffer& buffer, std::size_t count, unsigned stream) {
+      buffer = GpuBuffer(device, std::max<std::size_t>(count * size, 16));
+      if (count != 0) buffer.upload(random_elements(p.dtype, count, 3 * seed + stream).data());
+    };
+    fill(q, rows_q * p.head_dim_qk, 0);
+    fill(k, rows_kv * p.head_dim_qk, 1);
+    fill(v, rows_kv * p.head_dim_v, 2);
+    o = GpuBuffer(device, std::max<std::size_t>(rows_q * p.head_dim_v * size, 16));
+    if (p.return_lse) lse = GpuBuffer(device, std::max<std::size_t>(rows_q * sizeof(float), 16));
+  }
+  GpuBuffer q, k, v, o, lse;
+};
+
+CudaTarget::CudaTarget(const Executor& executor,
+                       KernelRegistry& registry,
+                       const Device& device,
+                       const Problem& problem,
+                       const ProblemShape& shape,
+                       const MeasurePolicy& policy)
+    : executor_(executor),
+      registry_(registry),
+      device_(device),
+      problem_(problem),
+      shape_(shape),
+      policy_(policy) {
+  for (unsigned i = 0; i < kInputSets; ++i) {
+    sets_.push_back(std::make_unique<InputSet>(device, problem, shape, i));
+  }
+}
+
+CudaTarget::~CudaTarget() = default;
+
+AttentionArgs CudaTarget::args(InputSet& set) const {
+  const Dtype dtype = problem_.dtype;
+  AttentionArgs args;
+  args.q = bshd(
+      set.q.data(), dtype, shape_.batch, shape_.seqlen_q, shape_.num_heads_q, problem_.head_dim_qk);
+  args.k = bshd(set.k.data(),
+                dtype,
+                shape_.batch,
+                shape_.seqlen_kv,
+                shape_.num_heads_kv,
+                problem_.head_dim_qk);
+  args.v = bshd(set.v.data(),
+                dtype,
+                shape_.batch,
+                shape_.seqlen_kv,
+                shape_.num_heads_kv,
+                problem_.head_dim_v);
+  args.o = bshd(
+      set.o.data(), dtype, shape_.batch, shape_.seqlen_q, shape_.num_heads_q, problem_.head_dim_v);
+  args.causal = problem_.mask == MaskKind::kCausal;
+  args.softmax_scale = shape_.softmax_scale;
+  args.lse = problem_.return_lse ? static_cast<float*>(set.lse.data()) : nullptr;
+  args.workspace = workspace_.data();
+  args.workspace_size = workspace_.bytes();
+  return args;
+}
+
+void CudaTarget::launch(const Tiling& tiling, CUstream stream, int set) {
+  const KernelConfig config = {problem_, tiling, executor_.device().arch};
+  const Kernel& kernel = registry_.get(config);
+  executor_.launch(
+      *kernel.loaded, config, args(*sets_[static_cast<std::size_t>(set)]), shape_, stream);
+}
+
+std::string CudaTarget::compile(const Tiling& tiling) {
+  try {
+    const Kernel& kernel = registry_.get({problem_, tiling, executor_.device().arch});
+    if (kernel.info.resources.spill_load_bytes + kernel.info.resources.spill_store_bytes > 0) {
+      return fmt::format("spills {} bytes", kernel.info.resources.spill_store_bytes);
+    }
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::string CudaTarget::verify(const Tiling& tiling) {
+  try {
+    InputSet& set = *sets_.front();
+    std::vector<std::byte> nan(set.o.bytes(), std::byte{0xFF});
+    set.o.upload(nan.data());
+    const GpuStream stream(device_);
+    const std::size_t wanted =
+        workspace_bytes({problem_, tiling, executor_.device().arch}, shape_, executor_.device());
+    if (wanted > workspace_.bytes()) workspace_ = GpuBuffer(device_, wanted);
+    launch(tiling, stream.get(), 0);
+    stream.synchronize();
+    const std::vector<float> output = sample_output(set);
+    if (reference_.empty()) {
+      reference_ = output;
+      const bool finite =
+          std::all_of(output.begin(), output.end(), [](float x) { return std::isfinite(x); });
+      return finite ? "" : "the output is not finite";
+    }
+    double largest = 0, error = 0;
+    for (std::size_t i = 0; i < output.size(); ++i) {
+      largest = std::max(largest, static_cast<double>(std::abs(reference_[i])));
+      const double difference = std::abs(static_cast<double>(output[i]) - reference_[i]);
+      error = std::isnan(difference) ? INFINITY : std::max(error, difference);
+    }
+    const double bound = tolerance(problem_.dtype) * largest;
+    return error <= bound
+               ? ""
+               : fmt::format(
+                     "differs from the default tiling by {:.3g}, bound {:.3g}", error, bound);
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::vector<float> CudaTarget::sample_output(InputSet& set) const {
+  const std::size_t size = static_cast<std::size_t>(size_of(problem_.dtype));
+  const std::size_t total = set.o.bytes() / size;
+  const std::size_t run = std::min(kRunElements, total);
+  std::vector<std::byte> bytes(run * size);
+  std::vector<float> values;
+  values.reserve(kSampleRuns * run);
+  for (std::size_t i = 0; i < kSampleRuns; ++i) {
+    const std::size_t first = (total - run) * i / (kSampleRuns - 1);
+    set.o.download(bytes.data(), first * size, bytes.size());
+    for (std::size_t e = 0; e < run; ++e)
+      values.push_back(to_float(problem_.dtype, &bytes[e * size]));
+  }
+  return values;
+}
+
+std::vector<Timing> CudaTarget::time(std::span<const Tiling> tilings, int rounds) {
+  std::vector<TimedCall> calls;
+  for (const Tiling& tiling : tilings) {
+    calls.push_back(
+        {"", [this, tiling](CUstream stream, int set) { launch(tiling, stream, set); }});
+  }
+  MeasurePolicy policy = policy_;
+  policy.rounds = rounds;
+  policy.min_rounds = std::min(rounds, policy.min_rounds);
+  const Comparison comparison = compare_device_times(device_, calls, kInputSets, policy);
+  if (comparison.sm_clock_mhz > 0) sm_clock_mhz_ = comparison.sm_clock_mhz;
+  std::vector<Timing> timings;
+  for (const Measurement& m : comparison.measurements) {
+    if (!m.error.empty()) throw Error(ErrorCode::kDriver, m.error);
+    timings.push_back({m.median_us, m.spread_us});
+  }
+  return timings;
+}
+
+ProblemShape dense_shape(
+    const Problem& problem, int batch, int seqlen_q, int seqlen_kv, int heads_q, int heads_kv) {
+  AttentionArgs args;
+  args.q = bshd(nullptr, problem.dtype, batch, seqlen_q, heads_q, problem.head_dim_qk);
+  args.k = bshd(nullptr, problem.dtype, batch, seqlen_kv, heads_kv, problem.head_dim_qk);
+  args.v = bshd(nullptr, problem.dtype, batch, seqlen_kv, heads_kv, problem.head_dim_v);
+  args.o = bshd(nullptr, problem.dtype, batch, seqlen_q, heads_q, problem.head_dim_v);
+  args.causal = problem.mask == MaskKind::kCausal;
+  return validate(args, /*check_pointers=*/false).shape;
+}
+
+}  // namespace flashjit

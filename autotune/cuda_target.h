@@ -1,0 +1,59 @@
+// A TuningTarget on a real GPU: compiles through the runtime's registry (so every candidate lands
+// in the cache), checks samples of the output against the default tiling's and times with
+// autotune/measure.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "autotune/gpu_resources.h"
+#include "autotune/measure.h"
+#include "autotune/tuner.h"
+#include "kernel_registry.h"
+
+namespace flashjit {
+
+class CudaTarget final : public TuningTarget {
+ public:
+  // Allocates and fills the tensors of `shape`, dense BSHD. `executor` and `registry` outlive the
+  // target.
+  CudaTarget(const Executor& executor,
+             KernelRegistry& registry,
+             const Device& device,
+             const Problem& problem,
+             const ProblemShape& shape,
+             const MeasurePolicy& policy);
+  ~CudaTarget() override;
+
+  std::string compile(const Tiling& tiling) override;
+  std::string verify(const Tiling& tiling) override;
+  std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override;
+
+  // Median over the comparisons so far; 0 when it is not known.
+  double sm_clock_mhz() const { return sm_clock_mhz_; }
+
+ private:
+  struct InputSet;
+
+  AttentionArgs args(InputSet& set) const;
+  void launch(const Tiling& tiling, CUstream stream, int set);
+  std::vector<float> sample_output(InputSet& set) const;
+
+  const Executor& executor_;
+  KernelRegistry& registry_;
+  const Device& device_;
+  const Problem problem_;
+  const ProblemShape shape_;
+  const MeasurePolicy policy_;
+  std::vector<std::unique_ptr<InputSet>> sets_;
+  GpuBuffer workspace_;
+  std::vector<float> reference_;  // of the first tiling that was verified: the default
+  double sm_clock_mhz_ = 0;
+};
+
+// The shape that a workload's problem is measured with: dense BSHD strides, diagonal and scale as
+// forward() sets them.
+ProblemShape dense_shape(
+    const Problem& problem, int batch, int seqlen_q, int seqlen_kv, int heads_q, int heads_kv);
+
+}  // namespace flashjit

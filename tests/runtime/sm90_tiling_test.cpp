@@ -1,0 +1,84 @@
+#include "sm90_tiling.h"
+
+#include "kernel_src/variant_plan.h"
+#include "support/catch.h"
+
+using namespace flashjit;
+
+namespace {
+
+constexpr Arch kHopper = {9, 0, true};
+constexpr int kH100 = 132;
+
+ProblemShape square(int batch, int heads, int seqlen) {
+  ProblemShape shape;
+  shape.batch = batch;
+  shape.num_heads_q = shape.num_heads_kv = heads;
+  shape.seqlen_q = shape.seqlen_kv = seqlen;
+  return shape;
+}
+
+Problem problem_of(int head_dim_qk, int head_dim_v, MaskKind mask, bool lse = false) {
+  return {.head_dim_qk = head_dim_qk, .head_dim_v = head_dim_v, .mask = mask, .return_lse = lse};
+}
+
+}  // namespace
+
+TEST_CASE("every head dim has default tilings and all of them are legal") {
+  for (int qk = 8; qk <= 256; qk += 8) {
+    for (const int v : {qk, 8, 128, 256}) {
+      for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
+        for (const bool lse : {false, true}) {
+          const Problem problem = problem_of(qk, v, mask, lse);
+          const std::vector<Tiling> candidates = sm90_default_candidates(problem);
+          CAPTURE(qk, v, lse);
+          CHECK(candidates.size() >= 2);  // for short and for long sequences
+          for (const Tiling& tiling : candidates) {
+            const char* why = why_illegal({problem, tiling, kHopper});
+            CHECK_THAT(why == nullptr ? "" : why, Catch::Matchers::Equals(""));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("long sequences get the tiles that measured best") {
+  const ProblemShape long_shape = square(1, 16, 16384);
+  const auto tile = [&](int qk, int v, MaskKind mask) {
+    const Tiling t =
+        default_sm90_tiling(problem_of(qk, v, mask), long_shape, kHopper, kH100).value();
+    return std::pair(t.block_m, t.block_n);
+  };
+  CHECK(tile(64, 64, MaskKind::kNone) == std::pair(192, 128));
+  CHECK(tile(64, 64, MaskKind::kCausal) == std::pair(256, 64));
+  CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 112));
+  CHECK(tile(128, 128, MaskKind::kNone) == std::pair(192, 80));
+  CHECK(tile(128, 128, MaskKind::kCausal) == std::pair(192, 80));
+  CHECK(tile(256, 256, MaskKind::kCausal) == std::pair(128, 64));
+}
+
+TEST_CASE("short sequences get tiles that they fill") {
+  const Problem problem = problem_of(128, 128, MaskKind::kNone);
+  CHECK(default_sm90_tiling(problem, square(16, 16, 1024), kHopper, kH100)->block_m == 128);
+  CHECK(default_sm90_tiling(problem, square(64, 16, 1), kHopper, kH100)->block_m == 64);
+}
+
+TEST_CASE("row sums by mma only where the caller does not ask for the LSE") {
+  const ProblemShape shape = square(1, 16, 16384);
+  const auto sums_by_mma = [&](bool lse) {
+    return default_sm90_tiling(problem_of(64, 64, MaskKind::kNone, lse), shape, kHopper, kH100)
+        ->row_sum_by_mma;
+  };
+  CHECK(sums_by_mma(false));
+  CHECK_FALSE(sums_by_mma(true));
+}
+
+TEST_CASE("no tiling for other devices and dtypes") {
+  const Problem problem = problem_of(128, 128, MaskKind::kNone);
+  CHECK_FALSE(default_sm90_tiling(problem, square(1, 1, 1), {8, 0, false}, kH100));
+  CHECK_FALSE(default_sm90_tiling(problem, square(1, 1, 1), {9, 0, false}, kH100));
+  Problem fp32 = problem;
+  fp32.dtype = Dtype::kFp32;
+  CHECK_FALSE(default_sm90_tiling(fp32, square(1, 1, 1), kHopper, kH100));
+}

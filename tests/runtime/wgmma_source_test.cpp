@@ -1,0 +1,85 @@
+#include "wgmma_source.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "support/catch.h"
+#include "variant_name.h"
+
+using namespace flashjit;
+
+namespace {
+
+KernelConfig config_of(const char* name) {
+  const std::optional<KernelConfig> config = parse_variant_name(name, {9, 0, true});
+  REQUIRE(config.has_value());
+  return *config;
+}
+
+// The functions of a header, one string each.
+std::vector<std::string> functions_of(const std::string& header) {
+  std::vector<std::string> functions;
+  std::size_t at = header.find("template <");
+  while (at != std::string::npos) {
+    const std::size_t next = header.find("template <", at + 1);
+    functions.push_back(header.substr(at, next - at));
+    at = next;
+  }
+  return functions;
+}
+
+long count(const std::string& text, const std::string& pattern) {
+  const std::regex regex(pattern);
+  return std::distance(std::sregex_iterator(text.begin(), text.end(), regex),
+                       std::sregex_iterator());
+}
+
+// Operands are numbered in the order in which their constraints stand.
+int highest_operand(const std::string& text) {
+  const std::regex regex("%([0-9]+)");
+  int highest = -1;
+  for (std::sregex_iterator i(text.begin(), text.end(), regex), end; i != end; ++i)
+    highest = std::max(highest, std::stoi((*i)[1]));
+  return highest;
+}
+
+}  // namespace
+
+TEST_CASE("an sm90 variant gets the three multiplies of its shapes") {
+  const std::vector<std::string> functions =
+      functions_of(wgmma_ops_header(config_of("fwd_sm90_bf16_d128_causal_m192n80s3")));
+  REQUIRE(functions.size() == 3);
+  const std::string& first = functions[0];
+  const std::string& scores = functions[1];
+  const std::string& output = functions[2];
+  CHECK_THAT(first, ContainsSubstring("wgmma_ss(float (&d)[40], u64 desc_a, u64 desc_b)"));
+  CHECK_THAT(scores, ContainsSubstring("wgmma_ss(float (&d)[40], u64 desc_a, u64 desc_b)"));
+  CHECK_THAT(output, ContainsSubstring("wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 desc_b)"));
+  CHECK_THAT(scores, ContainsSubstring("wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16"));
+  CHECK_THAT(output, ContainsSubstring("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16"));
+  // The first product of a block writes its accumulators, the others add to them.
+  CHECK(count(first, "\"=f\"") == 40);
+  CHECK(count(first, "setp.ne.b32 p, 0, 0") == 1);
+  CHECK(count(scores, "\"\\+f\"") == 40);
+  CHECK(count(scores, "setp.ne.b32 p, 1, 0") == 1);
+  CHECK(count(output, "\"\\+f\"") == 64);
+  // Q and K are K-major; V is transposed by the instruction.
+  CHECK_THAT(scores, ContainsSubstring("p, 1, 1, 0, 0;"));
+  CHECK_THAT(output, ContainsSubstring("p, 1, 1, 1;"));
+  for (const std::string& function : functions) {
+    CHECK(highest_operand(function) + 1 == count(function, "\"[=+]?[flr]\"\\("));
+  }
+}
+
+TEST_CASE("row sums by mma take eight more columns, fp16 its own type") {
+  const std::string header = wgmma_ops_header(config_of("fwd_sm90_fp16_d64_m192n128s3_mmasum"));
+  CHECK_THAT(header, ContainsSubstring("m64n72k16.f32.f16.f16"));
+  CHECK_THAT(header, ContainsSubstring("kDtype == Dtype::kFp16"));
+  CHECK(header.find("bf16") == std::string::npos);
+}
+
+TEST_CASE("no other family has wgmma") {
+  KernelConfig config = config_of("fwd_sm90_bf16_d128_m128n128s2");
+  config.tiling = {.family = Family::kSimt};
+  CHECK(wgmma_ops_header(config).empty());
+}
