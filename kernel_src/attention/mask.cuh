@@ -26,6 +26,14 @@ struct Mask {
     return end < 0 ? 0 : end < seqlen_kv ? int(end) : seqlen_kv;
   }
 
+  // Causal: where the visible keys of `row` would end if keys never did; saturated at ±2^30, so
+  // that rows of a tile and keys of a block may be added and compared in 32 bits.
+  __device__ __forceinline__ int diagonal_end(int row) const {
+    constexpr i64 kFar = 1 << 30;
+    const i64 end = i64(row) + diagonal + 1;
+    return int(end < -kFar ? -kFar : end > kFar ? kFar : end);
+  }
+
   // Blocks of block_n keys that a tile of rows ending with `last_row` (inclusive) visits.
   __device__ __forceinline__ int num_blocks(int last_row, int block_n) const {
     return (row_limit(last_row) + block_n - 1) / block_n;

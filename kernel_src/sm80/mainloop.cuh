@@ -25,6 +25,7 @@ struct Sm80Mainloop {
   static constexpr int kChunksV = padded_head_dim(kConfig.problem.head_dim_v) / 8;
   static constexpr int kStepsQk = kChunksQk / 2;  // k-steps of Q·Kᵀ
   static constexpr int kStepsPv = kBlockN / 16;   // k-steps of P·V
+  static constexpr bool kCausal = kConfig.problem.mask == MaskKind::kCausal;
   static constexpr bool kQInRegisters = sm80_q_in_registers(kConfig);
   using KvMask = Mask<kConfig.problem.mask>;
 
@@ -112,32 +113,34 @@ struct Sm80Mainloop {
     }
   }
 
+  // diagonal_end: of the thread's first row. One number for all rows of the thread: four limits in
+  // 64-bit arithmetic here made ptxas spill.
+  __device__ __forceinline__ void mask_tiles(float (&s)[kRowTiles][kBlockN / 2],
+                                             int diagonal_end,
+                                             int seqlen_kv,
+                                             int first_key) const {
+    const int end = seqlen_kv - first_key;
+    const int diagonal = diagonal_end - first_key;
+#pragma unroll
+    for (int t = 0; t < kRowTiles; ++t) {
+      const int limit[2] = {kCausal ? min_of(diagonal + 16 * t, end) : end,
+                            kCausal ? min_of(diagonal + 16 * t + 8, end) : end};
+      mask_scores(s[t], limit);
+    }
+  }
+
   template <bool kMasked>
   __device__ __forceinline__ void step(KvRing<kConfig>& ring,
                                        const KvMask& mask,
-                                       int first_row,
+                                       int diagonal_end,
                                        int n_block) {
     const u32 k_tile = ring.template acquire_k<kMasked>(n_block);
-    // A warp above the diagonal keeps the ring turning and computes nothing.
-    const int first_key = n_block * kBlockN;
-    const bool visible =
-        !kMasked || mask.row_limit(first_row + warp_row + kRowsPerWarp - 1) > first_key;
     float s[kRowTiles][kBlockN / 2] = {};
-    if (visible) {
-      compute_scores(s, k_tile);
-      if constexpr (kMasked) {
-#pragma unroll
-        for (int t = 0; t < kRowTiles; ++t) {
-          const int row = first_row + warp_row + 16 * t + lane / 4;
-          const int limit[2] = {mask.row_limit(row) - first_key,
-                                mask.row_limit(row + 8) - first_key};
-          mask_scores(s[t], limit);
-        }
-      }
-      update_maxima(s);
-    }
+    compute_scores(s, k_tile);
+    if constexpr (kMasked) mask_tiles(s, diagonal_end, mask.seqlen_kv, n_block * kBlockN);
+    update_maxima(s);
     const u32 v_tile = ring.acquire_v(n_block);
-    if (visible) accumulate(s, v_tile);
+    accumulate(s, v_tile);
   }
 
   // Visits all blocks that some row of the tile sees. Returns whether O of this warp holds an Inf
@@ -147,18 +150,19 @@ struct Sm80Mainloop {
                                       int first_row,
                                       int num_blocks) {
     const int num_full = mask.num_full_blocks(first_row, kBlockN);
+    const int diagonal_end = mask.diagonal_end(first_row + warp_row + lane / 4);
     int n_block = num_blocks - 1;
 #pragma unroll 1
-    for (; n_block >= num_full; --n_block) step<true>(ring, mask, first_row, n_block);
+    for (; n_block >= num_full; --n_block) step<true>(ring, mask, diagonal_end, n_block);
     bool tainted = false;
-    if constexpr (kConfig.problem.mask == MaskKind::kCausal) {
+    if constexpr (kCausal) {
       bool finite = true;
 #pragma unroll
       for (int t = 0; t < kRowTiles; ++t) finite = all_finite(o[t]) && finite;
       tainted = __any_sync(0xffffffffu, !finite);
     }
 #pragma unroll 1
-    for (; n_block >= 0; --n_block) step<false>(ring, mask, first_row, n_block);
+    for (; n_block >= 0; --n_block) step<false>(ring, mask, diagonal_end, n_block);
     return tainted;
   }
 };

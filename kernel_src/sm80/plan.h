@@ -60,4 +60,32 @@ constexpr const char* sm80_why_illegal(const KernelConfig& config) {
   return nullptr;
 }
 
+// Where to start: the widest tile whose accumulators leave room for fragments, which is 32 rows a
+// warp up to head_dim_v 128 and 16 beyond; two CTAs on an SM, whose softmax and mma fill each
+// other's gaps; a second stage where two CTAs still fit. All of these compile without a spill:
+//
+//   head_dim    9.0 (227 KB)               8.0 (163 KB)           8.6, 8.9, 12.x (99 KB)
+//   64          128x64, 2 stages, Q in     the same               the same
+//               registers
+//   128         128x64, 2 stages           128x64, 1 stage        128x64, 1 stage, one CTA
+//   256         64x64, 1 stage             64x64, 1 stage, one    64x64, 1 stage, one CTA
+//                                          CTA
+//
+// Rows beyond seqlen_q are computed in vain: short queries get the 64-row tile.
+constexpr Tiling default_sm80_tiling(const Problem& problem, const Arch& arch, int seqlen_q) {
+  const bool narrow = padded_head_dim(problem.head_dim_v) > 128 || seqlen_q <= 64;
+  KernelConfig config{.problem = problem,
+                      .tiling = {.family = Family::kSm80,
+                                 .block_m = narrow ? 64 : 128,
+                                 .block_n = 64,
+                                 .num_stages = 2,
+                                 .num_warps = 4,
+                                 .rescale = Rescale::kLazy},
+                      .arch = arch};
+  if (ctas_per_sm_by_smem(arch, sm80_smem_plan(config).total) < 2) config.tiling.num_stages = 1;
+  if (sm80_smem_plan(config).total > max_smem_bytes(arch)) config.tiling.block_n = 32;
+  if (sm80_smem_plan(config).total > max_smem_bytes(arch)) config.tiling.block_m = 64;
+  return config.tiling;
+}
+
 }  // namespace flashjit
