@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::array kBySpeed = {Family::kSm90, Family::kSm80, Family::kSimt};
 
-Tiling first_sm80_tiling(const Problem& problem, const Arch& arch) {
-  Tiling tiling{.family = Family::kSm80, .block_m = 128, .num_stages = 2, .num_warps = 8};
-  for (tiling.block_n = 64; tiling.block_n > 16; tiling.block_n -= 16)
-    if (is_legal({problem, tiling, arch})) break;
-  return tiling;
-}
-
 Tiling first_tiling(Family family,
                     const Problem& problem,
                     const ProblemShape& shape,
@@ -28,11 +21,11 @@ Tiling first_tiling(Family family,
                     int sm_count) {
   switch (family) {
     case Family::kStandard:
-      return {.family = Family::kStandard};
+      return default_standard_tiling(problem, arch);
     case Family::kSimt:
       return default_simt_tiling(problem, arch);
     case Family::kSm80:
-      return first_sm80_tiling(problem, arch);
+      return default_sm80_tiling(problem, arch, shape.seqlen_q);
     case Family::kSm90:
       // Where there is none, an illegal one, so that is_legal() says why.
       return default_sm90_tiling(problem, shape, arch, sm_count)
