@@ -21,6 +21,9 @@ int main() try {
                 flashjit::to_string(info.origin),
                 info.compile_ms,
                 info.load_ms);
+    if (use.threads == 0) {
+      continue;  // the CPU backend compiles nothing
+    }
     std::printf("  %d threads, %d registers, %d bytes spilled, %d bytes of shared memory\n",
                 use.threads,
                 use.registers,
