@@ -22,51 +22,46 @@ class AsyncTile {
       : src_(src), row_bytes_(row_bytes) {}
 
   // Issues the copy of rows first_row … first_row + kRows − 1; with kBounded those from seqlen on
-  // are zeros. Commits nothing.
+  // are zeros. Commits nothing. A thread copies the same chunk of every group of a row and walks
+  // down the rows, so that all its addresses are one base and constants.
   template <bool kBounded>
   __device__ __forceinline__ void load(u32 smem, int first_row, int seqlen) const {
-    if constexpr (kThreads % kChunks == 0) {
-      // Each pass is a whole number of rows: a thread keeps its column and walks down.
-      constexpr int kRowStep = kThreads / kChunks;
-      const int chunk = int(threadIdx.x) % kChunks;
-      const int row = int(threadIdx.x) / kChunks;
-      const char* src = src_ + (first_row + i64(row)) * row_bytes_;
+    const int row = int(threadIdx.x) / kGroup;
+    const int chunk = int(threadIdx.x) % kGroup;
+    const char* src = src_ + (first_row + i64(row)) * row_bytes_ + chunk * 16;
+    const u32 dst = smem + Layout::offset(row, chunk);
 #pragma unroll
-      for (int i = 0; i < ceil_div(kRows, kRowStep); ++i) {
-        if (kRows % kRowStep != 0 && row + i * kRowStep >= kRows) break;
-        copy<kBounded>(smem, row + i * kRowStep, chunk, src, seqlen - first_row);
-        src += kRowStep * row_bytes_;
-      }
-    } else {
+    for (int i = 0; i < kRows; i += kRowStep) {
+      if (kRows % kRowStep != 0 && row + i >= kRows) break;
+      const bool row_inside = !kBounded || first_row + row + i < seqlen;
 #pragma unroll
-      for (int i = 0; i < ceil_div(kRows * kChunks, kThreads); ++i) {
-        const int index = int(threadIdx.x) + i * kThreads;
-        const int row = index / kChunks;
-        if (kRows * kChunks % kThreads != 0 && row >= kRows) break;
-        const char* src = src_ + (first_row + i64(row)) * row_bytes_;
-        copy<kBounded>(smem, row, index % kChunks, src, seqlen - first_row);
+      for (int group = 0; group < kChunks; group += kGroup) {
+        const bool inside = row_inside && (kHeadDim % 16 == 0 || chunk + group < kHeadDim / 8);
+        // The swizzle repeats every 8 rows and never leaves a group.
+        const u32 to = dst + i * Layout::kPitch + group * 16;
+        ptx::cp_async_16(to, src + group * 16, inside ? 16 : 0);
       }
+      src += kRowStep * row_bytes_;
     }
   }
 
   // Flips the signs of what this thread has copied, once it has landed (FwdParams::negate_q).
   __device__ __forceinline__ void negate(u32 smem) const {
+    const u32 first = smem + Layout::offset(int(threadIdx.x) / kGroup, int(threadIdx.x) % kGroup);
 #pragma unroll 1
-    for (int index = int(threadIdx.x); index < kRows * kChunks; index += kThreads) {
-      const u32 addr = smem + Layout::offset(index / kChunks, index % kChunks);
-      ptx::st_shared_v4(addr, negate_chunk<Dtype::kBf16>(ptx::ld_shared_v4(addr)));
+    for (int i = 0; i < kRows; i += kRowStep) {
+      if (kRows % kRowStep != 0 && int(threadIdx.x) / kGroup + i >= kRows) break;
+      for (int group = 0; group < kChunks; group += kGroup) {
+        const u32 addr = first + i * Layout::kPitch + group * 16;
+        ptx::st_shared_v4(addr, negate_chunk<Dtype::kBf16>(ptx::ld_shared_v4(addr)));
+      }
     }
   }
 
  private:
-  // src is the row's first element; not read where nothing is visible.
-  template <bool kBounded>
-  static __device__ __forceinline__ void copy(
-      u32 smem, int row, int chunk, const char* src, int valid_rows) {
-    const bool inside = (!kBounded || row < valid_rows) &&
-                        (kHeadDim == padded_head_dim(kHeadDim) || chunk < kHeadDim / 8);
-    ptx::cp_async_16(smem + Layout::offset(row, chunk), src + chunk * 16, inside ? 16 : 0);
-  }
+  static constexpr int kGroup = Layout::kMask + 1;  // chunks that neighbouring threads copy
+  static constexpr int kRowStep = kThreads / kGroup;
+  static_assert(kRowStep % 8 == 0);
 
   const char* src_;
   const i64 row_bytes_;
