@@ -58,6 +58,8 @@ std::vector<KernelConfig> sample_configs(const Arch& arch, std::size_t limit) {
       "fwd_sm80_fp16_d64_causal_m128n64s2",
       "fwd_sm80_fp16_d192v128_lse_m128n32s2w8_eager",
       "fwd_sm80_bf16_d256_m64n32",
+      "fwd_standard_fp16_d64_causal_lse_m64n64",
+      "fwd_standard_fp32_d256_m64n64",
       "fwd_sm90_bf16_d64_m192n128s2_pingpong",
       "fwd_sm90_fp16_d128_causal_m128n128s2",
       "fwd_sm90_bf16_d128_lse_m192n80s2",

@@ -18,6 +18,7 @@ struct Golden {
 constexpr Golden kGoldens[] = {
     {"fwd_simt_fp16_d64_m64n64", {8, 0, false}},
     {"fwd_sm80_bf16_d128_causal_lse_m128n64s2w8", {8, 9, false}},
+    {"fwd_standard_fp16_d64_m64n64", {8, 0, false}},
     {"fwd_sm90_bf16_d128_causal_m128n128s2", {9, 0, true}},
 };
 
