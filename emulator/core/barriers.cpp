@@ -7,7 +7,7 @@ namespace flashjit::emu {
 void NamedBarriers::reset() {
   for (Barrier& barrier : barriers_) {
     barrier = Barrier{};
-    barrier.arriving = cta_.order.make_visibility();
+    barrier.arriving = cta_.order.gather();
   }
 }
 
@@ -33,12 +33,13 @@ void NamedBarriers::arrive(int id, int threads, const Loc& loc) {
   Barrier& barrier = at(id, threads, loc);
   cta_.order.release(cta_.tid(), barrier.arriving);
   if (++barrier.arrived < threads) return;
+  const Snapshot arrived = cta_.order.snapshot(barrier.arriving);
   for (int tid : barrier.waiters) {
-    cta_.order.acquire(tid, barrier.arriving);
+    cta_.order.acquire(tid, arrived);
     cta_.scheduler.wake(tid);
   }
   barrier = Barrier{};
-  barrier.arriving = cta_.order.make_visibility();
+  barrier.arriving = cta_.order.gather();
 }
 
 void NamedBarriers::sync(int id, int threads, const Loc& loc) {
@@ -104,7 +105,7 @@ void MBarriers::init(u32 addr, u32 count, const Loc& loc) {
   barrier.count = count;
   barrier.pending = count;
   barrier.index = static_cast<int>(barriers_.size());
-  barrier.arriving = barrier.completed = cta_.order.make_visibility();
+  barrier.arriving = cta_.order.gather();
   barrier.init_thread = cta_.tid();
   barrier.init_time = cta_.order.time_of(cta_.tid());
   barriers_[addr] = std::move(barrier);
@@ -114,7 +115,7 @@ void MBarriers::complete_phase(Barrier& barrier) {
   if (barrier.pending != 0 || barrier.tx != 0) return;
   barrier.phase ^= 1;
   barrier.pending = barrier.count;
-  barrier.completed.join(barrier.arriving);
+  barrier.completed = cta_.order.snapshot(barrier.arriving);
   for (int tid : barrier.waiters) cta_.scheduler.wake(tid);
   barrier.waiters.clear();
 }
@@ -145,7 +146,7 @@ bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
     cta_.scheduler.block(parity & 1 ? "mbarrier parity 1" : "mbarrier parity 0", addr, loc);
     if (barrier.phase == (parity & 1)) return false;
   }
-  cta_.order.acquire(cta_.tid(), barrier.completed);
+  if (barrier.completed) cta_.order.acquire(cta_.tid(), barrier.completed);
   return true;
 }
 
@@ -164,7 +165,7 @@ MBarriers::Ticket MBarriers::begin_load(u32 addr, const Loc& loc) {
 void MBarriers::complete_tx(u32 addr, u32 bytes, const Ticket& ticket) {
   Barrier& barrier = barriers_.at(addr);
   barrier.tx -= bytes;
-  cta_.order.publish(barrier.arriving, ticket.entity, ticket.time);
+  cta_.order.load_completed(barrier.arriving, barrier.index, ticket.time);
   complete_phase(barrier);
 }
 

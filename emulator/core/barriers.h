@@ -21,7 +21,7 @@ class NamedBarriers {
  private:
   struct Barrier {
     int threads = 0, arrived = 0;
-    Visibility arriving;
+    Gathering arriving;
     std::vector<int> waiters;
   };
   Barrier& at(int id, int threads, const Loc& loc);
@@ -56,7 +56,8 @@ class MBarriers {
     u32 phase = 0;
     int index = 0;
     u32 loads = 0;
-    Visibility arriving, completed;
+    Gathering arriving;
+    Snapshot completed;  // what the completed phases have gathered
     int init_thread = 0;
     u32 init_time = 0;
     std::vector<int> waiters;

@@ -3,6 +3,7 @@
 // entity e did up to its time t happened before.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,6 @@ class Clock {
     if (e >= at_.size()) at_.resize(e + 1, 0);
     at_[e] = std::max(at_[e], time);
   }
-  void tick(int entity) { ++at_[static_cast<std::size_t>(entity)]; }
   void join(const Clock& other) {
     if (other.at_.size() > at_.size()) at_.resize(other.at_.size(), 0);
     const u32* from = other.at_.data();
@@ -56,12 +56,13 @@ class Clock {
     u32* to = at_.data();
     for (std::size_t i = 0, n = at_.size(); i < n; ++i) to[i] = std::min(to[i], from[i]);
   }
+  bool operator==(const Clock&) const = default;
 
  private:
   std::vector<u32> at_;
 };
 
-// What a thread knows to have happened, and the part of it that the async proxy (TMA, wgmma) knows.
+// What is known to have happened, and the part of it that the async proxy (TMA, wgmma) knows.
 struct Visibility {
   Clock generic, async;
 
@@ -78,6 +79,49 @@ struct Visibility {
   void raise(int entity, u32 time) {
     generic.raise(entity, time);
     async.raise(entity, time);
+  }
+  bool operator==(const Visibility&) const = default;
+};
+
+// Visibilities are shared: threads that met at a barrier know the same and point to one object.
+using Snapshot = std::shared_ptr<const Visibility>;
+
+// What a thread knows beyond its snapshot: the doings of its own entities and of its warp's.
+struct Private {
+  int thread = -1, cp_async = -1, bulk_store = -1, collective = -1, wgmma = -1;  // entities
+  u32 time = 0, fenced_time = 0;  // the thread's own; fenced: known to the async proxy
+  u32 copied = 0, fenced_copied = 0, stored = 0;  // times of cp_async and bulk_store
+
+  void raise_in(Visibility& sum) const {
+    sum.generic.raise(thread, time);
+    sum.async.raise(thread, fenced_time);
+    if (copied > 0) {
+      sum.generic.raise(cp_async, copied);
+      sum.async.raise(cp_async, fenced_copied);
+    }
+    if (stored > 0) sum.raise(bulk_store, stored);
+  }
+};
+
+// What an access is checked against.
+struct Knowledge {
+  const Visibility* shared;
+  const Private* own = nullptr;
+  u32 collective_time = 0, wgmma_time = 0;  // of the own warp
+
+  bool generic(int entity, u32 time) const {
+    if (shared->generic[entity] >= time) return true;
+    if (!own) return false;
+    return (entity == own->thread && own->time >= time) ||
+           (entity == own->cp_async && own->copied >= time) ||
+           (entity == own->bulk_store && own->stored >= time) ||
+           (entity == own->collective && collective_time >= time) ||
+           (entity == own->wgmma && wgmma_time >= time);
+  }
+  bool async(int entity, u32 time) const {
+    if (shared->async[entity] >= time) return true;
+    return own && ((entity == own->thread && own->fenced_time >= time) ||
+                   (entity == own->cp_async && own->fenced_copied >= time));
   }
 };
 

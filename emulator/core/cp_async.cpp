@@ -54,7 +54,7 @@ void CpAsync::wait(int keep, const Loc&) {
   }
   while (queue.groups.size() > kept) queue.groups.pop_front();
   const u32 done = queue.committed - static_cast<u32>(queue.groups.size());
-  if (done > 0) cta_.order.learn(tid, cta_.order.entities().cp_async(tid), done);
+  if (done > 0) cta_.order.copy_completed(tid, done);
 }
 
 void CpAsync::step(Random& random) {

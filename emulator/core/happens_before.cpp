@@ -6,107 +6,195 @@ HappensBefore::HappensBefore(int num_warps, u32 smem_bytes, const Options& optio
     : enabled_(options.detect_races),
       check_init_(options.detect_uninitialised),
       entities_{num_warps},
-      report_(std::move(report)) {
+      report_(std::move(report)),
+      collective_times_(index(num_warps)),
+      wgmma_times_(index(num_warps)) {
   if (!enabled_) return;
   shadow_.resize(smem_bytes);
-  known_.resize(static_cast<std::size_t>(32 * num_warps));
-  common_.resize(static_cast<std::size_t>(num_warps));
-  stale_.resize(static_cast<std::size_t>(num_warps));
+  shared_.resize(index(32 * num_warps));
+  own_.resize(index(32 * num_warps));
+  common_.resize(index(num_warps));
 }
 
 void HappensBefore::reset() {
   if (!enabled_) return;
   shadow_.reset();
-  for (int tid = 0; tid < static_cast<int>(known_.size()); ++tid) {
-    of(tid) = make_visibility();
-    of(tid).generic.raise(entities_.thread(tid), 1);  // time 0 is before the kernel
-    changed(tid);
+  recent_.fill({});
+  const Snapshot nothing = std::make_shared<Visibility>(empty());
+  for (int warp = 0; warp < entities_.num_warps; ++warp) {
+    common_[index(warp)] = nothing;
+    collective_times_[index(warp)] = wgmma_times_[index(warp)] = 0;
+    for (int tid = 32 * warp; tid < 32 * warp + 32; ++tid) {
+      shared_[index(tid)] = nothing;
+      own_[index(tid)] = {.thread = entities_.thread(tid),
+                          .cp_async = entities_.cp_async(tid),
+                          .bulk_store = entities_.bulk_store(warp),
+                          .collective = entities_.collective(warp),
+                          .wgmma = entities_.wgmma(warp),
+                          .time = 1};  // time 0 is before the kernel
+    }
   }
 }
 
-void HappensBefore::release(int tid, Visibility& into) {
-  if (!enabled_) return;
-  into.join(of(tid));
-  of(tid).generic.tick(entities_.thread(tid));
+// ---- synchronisation
+
+void HappensBefore::set_shared(int tid, Snapshot snapshot) {
+  if (shared_[index(tid)] == snapshot) return;
+  shared_[index(tid)] = std::move(snapshot);
+  common_[index(tid / 32)] = nullptr;
 }
 
-void HappensBefore::acquire(int tid, const Visibility& from) {
+void HappensBefore::release(int tid, Gathering& into) {
   if (!enabled_) return;
-  of(tid).join(from);
-  changed(tid);
+  if (into.last != shared_[index(tid)]) {
+    into.last = shared_[index(tid)];
+    into.sum.join(*into.last);
+  }
+  Private& own = own_[index(tid)];
+  own.raise_in(into.sum);
+  into.sum.raise(own.collective, collective_times_[index(tid / 32)]);
+  into.sum.raise(own.wgmma, wgmma_times_[index(tid / 32)]);
+  ++own.time;
+}
+
+Snapshot HappensBefore::snapshot(const Gathering& from) const {
+  return enabled_ ? std::make_shared<Visibility>(from.sum) : nullptr;
+}
+
+template <class Make>
+Snapshot HappensBefore::combine(const Snapshot& a, const Snapshot& b, Make&& make) {
+  for (const Combination& known : recent_) {
+    if (known.a == a && known.b == b) return known.result;
+  }
+  Combination& entry = recent_[next_recent_++ % recent_.size()];
+  entry = {a, b, make()};
+  return entry.result;
+}
+
+void HappensBefore::acquire(int tid, const Snapshot& from) {
+  if (!enabled_ || shared_[index(tid)] == from) return;
+  const Snapshot mine = shared_[index(tid)];
+  set_shared(tid, combine(mine, from, [&] {
+               Visibility sum = *from;
+               sum.join(*mine);
+               return sum == *from ? from : std::make_shared<const Visibility>(std::move(sum));
+             }));
 }
 
 void HappensBefore::sync_lanes(int warp, u32 mask) {
   if (!enabled_) return;
-  Visibility all = make_visibility();
+  Gathering all = gather();
   for (int lane = 0; lane < 32; ++lane) {
-    if (mask >> lane & 1) all.join(of(32 * warp + lane));
+    if (mask >> lane & 1) release(32 * warp + lane, all);
   }
+  const Snapshot result = snapshot(all);
   for (int lane = 0; lane < 32; ++lane) {
-    if (!(mask >> lane & 1)) continue;
-    const int tid = 32 * warp + lane;
-    of(tid) = all;
-    of(tid).generic.tick(entities_.thread(tid));
-    changed(tid);
+    if (mask >> lane & 1) set_shared(32 * warp + lane, result);
   }
 }
 
 void HappensBefore::fence_proxy(int tid) {
   if (!enabled_) return;
-  of(tid).async.join(of(tid).generic);
-  changed(tid);
+  const Snapshot mine = shared_[index(tid)];
+  set_shared(tid, combine(mine, nullptr, [&] {
+               Visibility fenced = *mine;
+               fenced.async.join(fenced.generic);
+               return fenced == *mine ? mine
+                                      : std::make_shared<const Visibility>(std::move(fenced));
+             }));
+  Private& own = own_[index(tid)];
+  own.fenced_copied = own.copied;
+  own.fenced_time = own.time++;  // what follows is not fenced
 }
 
-void HappensBefore::learn(int tid, int entity, u32 time) {
-  if (!enabled_) return;
-  of(tid).raise(entity, time);
-  changed(tid);
+void HappensBefore::copy_completed(int tid, u32 time) {
+  if (enabled_) own_[index(tid)].copied = time;
 }
 
-void HappensBefore::warp_learns(int warp, int entity, u32 time) {
-  if (!enabled_) return;
-  for (int tid = 32 * warp; tid < 32 * warp + 32; ++tid) of(tid).raise(entity, time);
-  common_[static_cast<std::size_t>(warp)].raise(entity, time);  // still what all lanes know
+void HappensBefore::store_completed(int tid, u32 time) {
+  if (enabled_) own_[index(tid)].stored = time;
 }
 
-const Visibility& HappensBefore::common_of(int warp) {
-  const auto w = static_cast<std::size_t>(warp);
-  if (stale_[w]) {
-    common_[w] = of(32 * warp);
-    for (int lane = 1; lane < 32; ++lane) common_[w].meet(of(32 * warp + lane));
-    stale_[w] = false;
+void HappensBefore::load_completed(Gathering& into, int barrier, u32 time) const {
+  if (enabled_) into.sum.raise(entities_.tma_load(barrier), time);
+}
+
+// ---- what is known
+
+Knowledge HappensBefore::knowledge_of(int tid) const {
+  const auto warp = index(tid / 32);
+  return {
+      shared_[index(tid)].get(), &own_[index(tid)], collective_times_[warp], wgmma_times_[warp]};
+}
+
+// While all lanes have the same snapshot, that is what all of them know: of a lane's own doings the
+// others know only what it says.
+Knowledge HappensBefore::knowledge_of_warp(int warp) {
+  Snapshot& common = common_[index(warp)];
+  if (!common) {
+    const int first = 32 * warp;
+    common = shared_[index(first)];
+    bool same = true;
+    for (int tid = first + 1; tid < first + 32; ++tid) same &= shared_[index(tid)] == common;
+    if (!same) {
+      Visibility met;
+      for (int tid = first; tid < first + 32; ++tid) {
+        Visibility all = *shared_[index(tid)];
+        own_[index(tid)].raise_in(all);
+        if (tid == first) met = all;
+        met.meet(all);
+      }
+      common = std::make_shared<Visibility>(std::move(met));
+    }
   }
-  return common_[w];
+  // Only writes are checked against this, and neither ever writes.
+  return {common.get()};
 }
+
+bool HappensBefore::knows(int tid, int other_tid, u32 time) const {
+  return !enabled_ || knowledge_of(tid).generic(entities_.thread(other_tid), time);
+}
+
+bool HappensBefore::async_proxy_knows(int tid, int other_tid, u32 time) const {
+  return !enabled_ || knowledge_of(tid).async(entities_.thread(other_tid), time);
+}
+
+// ---- accesses
 
 void HappensBefore::read(int tid, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  const int first_of_warp = entities_.thread(tid & ~31);
-  check({offset, bytes, first_of_warp, tid & 31, time_of(tid), false, false, loc}, of(tid));
+  const int first = entities_.thread(tid & ~31);
+  check({offset, bytes, first, tid & 31, time_of(tid), false, false, loc}, knowledge_of(tid));
 }
 
 void HappensBefore::write(int tid, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  const int first_of_warp = entities_.thread(tid & ~31);
-  check({offset, bytes, first_of_warp, tid & 31, time_of(tid), false, true, loc}, of(tid));
+  const int first = entities_.thread(tid & ~31);
+  check({offset, bytes, first, tid & 31, time_of(tid), false, true, loc}, knowledge_of(tid));
 }
 
 void HappensBefore::read_for(
     int tid, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc) {
-  if (enabled_) check({offset, bytes, entity, 0, time, async, false, loc}, of(tid));
+  if (enabled_) check({offset, bytes, entity, 0, time, async, false, loc}, knowledge_of(tid));
 }
 
 void HappensBefore::write_for(
     int tid, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc) {
-  if (enabled_) check({offset, bytes, entity, 0, time, async, true, loc}, of(tid));
+  if (enabled_) check({offset, bytes, entity, 0, time, async, true, loc}, knowledge_of(tid));
 }
 
-void HappensBefore::read_for_warp(
-    int warp, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc) {
-  if (enabled_) check({offset, bytes, entity, 0, time, async, false, loc}, common_of(warp));
+void HappensBefore::collective_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
+  if (!enabled_) return;
+  check({offset, bytes, entities_.collective(0), warp, time, false, false, loc},
+        knowledge_of_warp(warp));
 }
 
-void HappensBefore::check(const Access& access, const Visibility& known) {
+void HappensBefore::wgmma_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
+  if (!enabled_) return;
+  check({offset, bytes, entities_.wgmma(0), warp, time, true, false, loc}, knowledge_of_warp(warp));
+}
+
+void HappensBefore::check(const Access& access, const Knowledge& known) {
   const auto conflict =
       access.is_write ? shadow_.write(access, known) : shadow_.read(access, known, check_init_);
   if (conflict) report_(access, *conflict);

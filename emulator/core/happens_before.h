@@ -1,7 +1,8 @@
-// The happens-before detector of a CTA: what every thread knows (vector clocks), what
-// synchronisation adds to it, and the check of every shared-memory access against it. With
-// detect_races off every function returns at once.
+// The happens-before detector of a CTA: what every thread knows, what synchronisation adds to it,
+// and the check of every shared-memory access against it. With detect_races off every function
+// returns at once.
 #pragma once
+#include <array>
 #include <functional>
 
 #include "options.h"
@@ -9,6 +10,12 @@
 #include "shadow_memory.h"
 
 namespace flashjit::emu {
+
+// What has arrived at a barrier so far.
+struct Gathering {
+  Visibility sum;
+  Snapshot last;  // the snapshot that was joined last: most threads come with the same
+};
 
 class HappensBefore {
  public:
@@ -18,26 +25,25 @@ class HappensBefore {
   void reset();
 
   const Entities& entities() const { return entities_; }
-  Visibility make_visibility() const { return Visibility(enabled_ ? entities_.base_count() : 0); }
 
   // ---- synchronisation
-  // `tid` publishes what it knows into `into`; what it does from now on is later.
-  void release(int tid, Visibility& into);
-  void acquire(int tid, const Visibility& from);
+  Gathering gather() const { return {empty(), nullptr}; }
+  // `tid` publishes what it knows; what it does from now on is later.
+  void release(int tid, Gathering& into);
+  Snapshot snapshot(const Gathering& from) const;
+  void acquire(int tid, const Snapshot& from);
   void sync_lanes(int warp, u32 mask);  // everybody learns what anybody knows
   void fence_proxy(int tid);            // generic accesses so far become known to the async proxy
-  void learn(int tid, int entity, u32 time);         // an asynchronous operation has completed
-  void warp_learns(int warp, int entity, u32 time);  // the same, for 32 threads at once
-  void publish(Visibility& into, int entity, u32 time) const {
-    if (enabled_) into.raise(entity, time);
-  }
-  u32 time_of(int tid) const { return enabled_ ? of(tid).generic[entities_.thread(tid)] : 0; }
-  bool knows(int tid, int other_tid, u32 time) const {
-    return !enabled_ || of(tid).generic[entities_.thread(other_tid)] >= time;
-  }
-  bool async_proxy_knows(int tid, int other_tid, u32 time) const {
-    return !enabled_ || of(tid).async[entities_.thread(other_tid)] >= time;
-  }
+  // An asynchronous operation has completed, and who knows of it.
+  void copy_completed(int tid, u32 time);   // cp.async, its thread
+  void store_completed(int tid, u32 time);  // TMA store, its thread
+  void collective_completed(int warp, u32 time) { collective_times_[index(warp)] = time; }
+  void wgmma_completed(int warp, u32 time) { wgmma_times_[index(warp)] = time; }
+  void load_completed(Gathering& into, int barrier, u32 time) const;  // TMA load, an mbarrier
+
+  u32 time_of(int tid) const { return enabled_ ? own_[index(tid)].time : 0; }
+  bool knows(int tid, int other_tid, u32 time) const;
+  bool async_proxy_knows(int tid, int other_tid, u32 time) const;
 
   // ---- accesses
   void read(int tid, u32 offset, u32 bytes, const Loc& loc);
@@ -45,24 +51,34 @@ class HappensBefore {
   // By another entity on behalf of one thread (TMA, cp.async).
   void read_for(int tid, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc);
   void write_for(int tid, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc);
-  // On behalf of a whole warp (ldmatrix, wgmma): every lane must know of the write.
-  void read_for_warp(
-      int warp, int entity, u32 time, bool async, u32 offset, u32 bytes, const Loc& loc);
+  // On behalf of a whole warp: every lane must know of the write.
+  void collective_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc);
+  void wgmma_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc);
 
  private:
-  Visibility& of(int tid) { return known_[static_cast<std::size_t>(tid)]; }
-  const Visibility& of(int tid) const { return known_[static_cast<std::size_t>(tid)]; }
-  const Visibility& common_of(int warp);
-  void check(const Access& access, const Visibility& known);
-  void changed(int tid) { stale_[static_cast<std::size_t>(tid / 32)] = true; }
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  Visibility empty() const { return Visibility(enabled_ ? entities_.base_count() : 0); }
+  Knowledge knowledge_of(int tid) const;
+  Knowledge knowledge_of_warp(int warp);
+  // A snapshot made of one or two others; remembered, because 32 lanes ask for the same.
+  template <class Make>
+  Snapshot combine(const Snapshot& a, const Snapshot& b, Make&& make);
+  void set_shared(int tid, Snapshot snapshot);
+  void check(const Access& access, const Knowledge& known);
 
   bool enabled_, check_init_;
   Entities entities_;
   Report report_;
   ShadowMemory shadow_;
-  std::vector<Visibility> known_;   // by thread
-  std::vector<Visibility> common_;  // by warp: what all its lanes know
-  std::vector<char> stale_;         // by warp: common_ must be computed again
+  std::vector<Snapshot> shared_;                     // by thread
+  std::vector<Private> own_;                         // by thread
+  std::vector<u32> collective_times_, wgmma_times_;  // by warp
+  std::vector<Snapshot> common_;  // by warp: what all its lanes know; null: to be computed
+  struct Combination {
+    Snapshot a, b, result;
+  };
+  std::array<Combination, 8> recent_;
+  std::size_t next_recent_ = 0;
 };
 
 }  // namespace flashjit::emu

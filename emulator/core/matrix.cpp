@@ -34,7 +34,7 @@ void Matrix::load(u32* r, int count, bool trans, u32 addr, const Loc& loc) {
     u32* r;
   } mine{addr, r};
   collectives_.run(~0u, "ldmatrix", true, mine, loc, [&](std::array<Args*, 32>& all) {
-    const int warp = cta_.warp(), entity = cta_.order.entities().collective(warp);
+    const int warp = cta_.warp();
     const u32 time = times_[static_cast<std::size_t>(warp)]++;
     u32 addrs[32];
     for (std::size_t i = 0; i < 32; ++i) addrs[i] = all[i]->addr;
@@ -44,7 +44,7 @@ void Matrix::load(u32* r, int count, bool trans, u32 addr, const Loc& loc) {
       for (int row = 0; row < 8; ++row) {
         const u32 from = addrs[8 * m + row];
         std::memcpy(e[row], cta_.smem(from, 16, 16, loc), 16);
-        cta_.order.read_for_warp(warp, entity, time, false, Context::offset_of(from), 16, loc);
+        cta_.order.collective_read(warp, time, Context::offset_of(from), 16, loc);
       }
       for (std::size_t lane = 0; lane < 32; ++lane) {
         const std::size_t i = lane / 4, j = lane % 4 * 2;
@@ -52,7 +52,7 @@ void Matrix::load(u32* r, int count, bool trans, u32 addr, const Loc& loc) {
             trans ? u32{e[j][i]} | u32{e[j + 1][i]} << 16 : u32{e[i][j]} | u32{e[i][j + 1]} << 16;
       }
     }
-    cta_.order.warp_learns(warp, entity, time);
+    cta_.order.collective_completed(warp, time);
   });
 }
 

@@ -93,15 +93,15 @@ void ShadowMemory::add_reader(Cell& cell, const Access& access) {
 }
 
 std::optional<Conflict> ShadowMemory::read(const Access& access,
-                                           const Visibility& known,
+                                           const Knowledge& known,
                                            bool check_init) {
   return for_each_cell(access, [&](Cell& cell, u32 offset) -> std::optional<Conflict> {
     if (cell.write_clock == 0) {
       if (check_init) return Conflict{Conflict::kUninitialised, offset, true, 0, {}};
-    } else if (cell.write_clock > known.generic[cell.write_entity]) {
+    } else if (!known.generic(cell.write_entity, cell.write_clock)) {
       return Conflict{Conflict::kRace, offset, true, cell.write_entity, cell.write_loc};
     } else if (access.async && !cell.write_async &&
-               cell.write_clock > known.async[cell.write_entity]) {
+               !known.async(cell.write_entity, cell.write_clock)) {
       return Conflict{
           Conflict::kMissingProxyFence, offset, true, cell.write_entity, cell.write_loc};
     }
@@ -110,21 +110,21 @@ std::optional<Conflict> ShadowMemory::read(const Access& access,
   });
 }
 
-std::optional<Conflict> ShadowMemory::write(const Access& access, const Visibility& known) {
+std::optional<Conflict> ShadowMemory::write(const Access& access, const Knowledge& known) {
   const int writer = access.entity + access.lane;
   return for_each_cell(access, [&](Cell& cell, u32 offset) -> std::optional<Conflict> {
     const bool same_operation = cell.write_entity == writer && cell.write_clock == access.clock;
-    if (!same_operation && cell.write_clock > known.generic[cell.write_entity]) {
+    if (!same_operation && !known.generic(cell.write_entity, cell.write_clock)) {
       return Conflict{Conflict::kRace, offset, true, cell.write_entity, cell.write_loc};
     }
-    if (access.async && !cell.write_async && cell.write_clock > known.async[cell.write_entity]) {
+    if (access.async && !cell.write_async && !known.async(cell.write_entity, cell.write_clock)) {
       return Conflict{
           Conflict::kMissingProxyFence, offset, true, cell.write_entity, cell.write_loc};
     }
     for (const Reader& reader : cell.readers) {
       for (u32 lanes = reader.lanes; lanes; lanes &= lanes - 1) {
         const int other = reader.entity + std::countr_zero(lanes);
-        if (reader.clock > known.generic[other]) {
+        if (!known.generic(other, reader.clock)) {
           return Conflict{Conflict::kRace, offset, false, other, reader.loc};
         }
       }

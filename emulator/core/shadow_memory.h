@@ -10,8 +10,9 @@
 
 namespace flashjit::emu {
 
-// An access by `entity` at its time `clock`. Threads of a warp are neighbours: an access by a
-// thread is `entity` = its warp's first thread and `lane`.
+// An access by entity `entity` + `lane` at its time `clock`. Entities of a kind are neighbours, and
+// often read at the same time: threads are given as their warp's first thread and a lane, the
+// hardware of a warp as that of warp 0 and the warp; their reads then share a record.
 struct Access {
   u32 offset = 0, bytes = 0;  // from the start of shared memory
   int entity = 0;
@@ -37,8 +38,8 @@ class ShadowMemory {
   // Forgets everything, in constant time.
   void reset();
 
-  std::optional<Conflict> read(const Access& access, const Visibility& known, bool check_init);
-  std::optional<Conflict> write(const Access& access, const Visibility& known);
+  std::optional<Conflict> read(const Access& access, const Knowledge& known, bool check_init);
+  std::optional<Conflict> write(const Access& access, const Knowledge& known);
 
  private:
   static constexpr u32 kLineBytes = 16, kCellBytes = 2, kCells = kLineBytes / kCellBytes;

@@ -90,7 +90,7 @@ void Tma::wait(int keep, const Loc& loc) {
     pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(i));
     execute(op);
   }
-  cta_.order.learn(cta_.tid(), cta_.order.entities().bulk_store(warp), done);
+  cta_.order.store_completed(cta_.tid(), done);
 }
 
 void Tma::step(Random& random) {

@@ -71,7 +71,7 @@ void Wgmma::wait(int keep, const Loc& loc) {
       ++w.retired;
     }
     const int index = cta_.warp();
-    cta_.order.warp_learns(index, cta_.order.entities().wgmma(index), w.retired);
+    cta_.order.wgmma_completed(index, w.retired);
   });
 }
 

@@ -38,12 +38,11 @@ u32 MatrixDescriptor::mn_major(u32 row, u32 k) const {
 }
 
 void Wgmma::record_reads(const Operation& op) {
-  const int entity = cta_.order.entities().wgmma(op.warp);
   const Warp& w = warp();
   const u32 time = w.retired + static_cast<u32>(w.groups.size()) + 1;
   const auto read = [&](u32 addr) {
     cta_.smem(addr, 16, 16, op.loc);
-    cta_.order.read_for_warp(op.warp, entity, time, true, Context::offset_of(addr), 16, op.loc);
+    cta_.order.wgmma_read(op.warp, time, Context::offset_of(addr), 16, op.loc);
   };
   const u32 n = 2 * static_cast<u32>(op.args.num_d), row0 = static_cast<u32>(op.warp) % 4 * 16;
   for (u32 row = 0; row < n; row += op.args.trans_b ? 8 : 1) {
