@@ -24,6 +24,15 @@ int checked_threads(Dim3 block) {
 
 Device& current() { return *running_cta; }
 
+bool is_running() { return running_cta != nullptr && running_cta->context().scheduler.in_thread(); }
+
+void fail_access(const char* message) {
+  Context& context = running_cta->context();
+  context.fail("bounds",
+               std::string(message) + ", somewhere after the place where the thread last waited",
+               context.scheduler.current().wait_loc);
+}
+
 Cta::Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options)
     : grid_(grid),
       block_(block),

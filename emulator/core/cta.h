@@ -20,6 +20,7 @@ class Cta final : public Device {
   // Throws Failure.
   void run(Dim3 block_idx, const std::function<void()>& kernel);
   const Stats& stats() const { return context_.stats; }
+  Context& context() { return context_; }
 
   Dim3 thread_idx() const override;
   Dim3 block_idx() const override { return block_idx_; }
@@ -108,5 +109,10 @@ class Cta final : public Device {
   Wgmma wgmma_;
   RegisterPool registers_;
 };
+
+// Whether this OS thread is in a thread of a CTA, and the end of its launch for a bad access of
+// global memory, which the emulator does not see coming.
+bool is_running();
+[[noreturn]] void fail_access(const char* message);
 
 }  // namespace flashjit::emu

@@ -10,7 +10,7 @@
 
 #define __device__
 #define __host__
-#define __global__
+#define __global__ __attribute__((visibility("default")))
 #define __constant__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
