@@ -13,8 +13,7 @@ namespace flashjit {
 // What an epilogue needs to know of a tile.
 struct OutputTile {
   int first_row;  // of the warpgroup
-  int head;
-  int batch;
+  int head, batch;
   u32 q_stage;
 };
 

@@ -66,6 +66,7 @@ struct Sm90Consumer {
   int head = 0, batch = 0;
   int num_blocks = 0;  // that this warpgroup visits
   int num_full = 0;    // of these, the ones without a mask
+  int row_limit[2];    // keys that this thread's two rows see
 
   // P·V's extra columns come from the panel of ones: it stands where the panel after V's would, by
   // a panel stride that shrinks as the ring's stage moves up.
@@ -158,8 +159,10 @@ struct Sm90Consumer {
     }
   }
 
-  // Back to uniform registers after loops and branches that ptxas cannot see through.
+  // Back to uniform registers after loops and branches that ptxas cannot see through: it costs a
+  // few shuffles a tile, where up to 29 R2UR in every step were seen without.
   __device__ __forceinline__ void make_uniform() {
+    q_desc = uniform(q_desc);
     num_blocks = uniform(num_blocks);
     num_full = uniform(num_full);
     kv_position = uniform(kv_position);
@@ -179,9 +182,7 @@ struct Sm90Consumer {
   }
 
   __device__ __forceinline__ void apply_mask(float (&s)[kScoreRegs], int n_block) const {
-    const int row = first_row + warp * 16 + lane / 4;
-    const int limit[2] = {mask().row_limit(row) - n_block * kBlockN,
-                          mask().row_limit(row + 8) - n_block * kBlockN};
+    const int limit[2] = {row_limit[0] - n_block * kBlockN, row_limit[1] - n_block * kBlockN};
     mask_scores(s, limit);
   }
 
@@ -250,27 +251,32 @@ struct Sm90Consumer {
   __device__ __forceinline__ void compute_tile(Accumulators& acc,
                                                Softmax& softmax,
                                                Output& output) {
+    const int row = first_row + warp * 16 + lane / 4;
+    row_limit[0] = mask().row_limit(row);
+    row_limit[1] = mask().row_limit(row + 8);
     int n_block = num_blocks - 1;
     if constexpr (kTiling.overlap) {
       first_step(acc, softmax);
       --n_block;
       output.begin_tile();
+      make_uniform();
+      n_block = uniform(n_block);
 #pragma unroll 1
       for (; n_block >= num_full; --n_block) step<true>(acc, softmax, n_block);
-      n_block = uniform(n_block);
-      q_desc = uniform(q_desc);
       make_uniform();
+      n_block = uniform(n_block);
 #pragma unroll 1
       for (; n_block >= 0; --n_block) step<false>(acc, softmax, n_block);
       finish_output(acc, kv_position + num_blocks - 1);
     } else {
       serial_step<true>(acc, softmax, n_block--);
       output.begin_tile();
+      make_uniform();
+      n_block = uniform(n_block);
 #pragma unroll 1
       for (; n_block >= num_full; --n_block) serial_step<true>(acc, softmax, n_block);
-      n_block = uniform(n_block);
-      q_desc = uniform(q_desc);
       make_uniform();
+      n_block = uniform(n_block);
 #pragma unroll 1
       for (; n_block >= 0; --n_block) serial_step<false>(acc, softmax, n_block);
     }

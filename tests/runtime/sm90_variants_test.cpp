@@ -56,9 +56,9 @@ std::string find_faults(const KernelConfig& config,
       test::find_gemm_loops(test::disassemble(nvdisasm, binary.code));
   // The masked loop and the steady one, in this order.
   if (loops.size() < 2) return faults + "no mainloop with HGMMA was found\n";
-  if (loops.back().r2ur > kMaxR2urInMainloop)
-    faults += std::to_string(loops.back().r2ur) + " R2UR in the mainloop\n";
   for (const test::GemmLoop& loop : loops) {
+    if (loop.r2ur > kMaxR2urInMainloop)
+      faults += std::to_string(loop.r2ur) + " R2UR in a mainloop\n";
     if (loop.local_memory > 0) faults += "local memory in a mainloop\n";
   }
   return faults;
