@@ -15,7 +15,7 @@ namespace flashjit {
 // stream has a pair of its own. The driver frees a destroyed stream's handle only after its work is
 // done, so a new stream of the same handle finds the pair at rest. A captured launch may run any
 // time later and beside anything, so it gets a pair for good; launches of one executable graph are
-// ordered by the driver. Not covered, and documented at Runtime::forward: two executable graphs
+// ordered by the driver. Not covered, and documented at Runtime: two executable graphs
 // that were instantiated from one capture and run at the same time.
 class TileCounters {
  public:

@@ -120,7 +120,8 @@ struct Stats {
 
 // Thread-safe. Calls are asynchronous on the caller's stream and never synchronise; the first call
 // of a variant compiles it or loads it from the cache. Destroy it only after the work that it
-// launched has finished.
+// launched has finished. Loaded variants can be captured into CUDA graphs; two executable graphs
+// made of one capture must not run at the same time (they share the counter that hands out tiles).
 class FLASHJIT_API Runtime {
  public:
   explicit Runtime(const Options& options = {});
