@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "json_reader.h"
 #include "sha256.h"
 
 namespace flashjit {
@@ -52,35 +53,30 @@ nlohmann::json to_json(const CacheEntry& entry) {
             {"threads", use.threads}}}};
 }
 
-// get<int>() would quietly convert a fraction, and a number that does not fit without definition.
-int count(const nlohmann::json& object, const char* name) {
-  const nlohmann::json& value = object.at(name);
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::numeric_limits<int>::max()) {
-    throw Error(ErrorCode::kData, std::string(name) + " is not a count");
-  }
-  return value.get<int>();
-}
-
-// Throws nlohmann::json::exception or Error where a member is missing or not what it should be.
-CacheEntry from_json(const nlohmann::json& json) {
+// Throws Error(kData) where a member is missing or not what it should be.
+CacheEntry parse_metadata(std::string_view text) {
+  const nlohmann::json json = parse_json(text, "metadata");
+  JsonReader reader(json, "metadata");
   CacheEntry entry;
-  json.at("key").get_to(entry.key.text);
-  json.at("variant").get_to(entry.variant);
-  json.at("arch").get_to(entry.arch);
-  json.at("compiler_build").get_to(entry.compiler_build);
-  json.at("sources_digest").get_to(entry.sources_digest);
-  json.at("compile_ms").get_to(entry.binary.compile_ms);
-  json.at("log").get_to(entry.binary.log);
-  const nlohmann::json& resources = json.at("resources");
-  ResourceUse& use = entry.binary.resources;
-  use.registers = count(resources, "registers");
-  use.spill_store_bytes = count(resources, "spill_store_bytes");
-  use.spill_load_bytes = count(resources, "spill_load_bytes");
-  use.stack_bytes = count(resources, "stack_bytes");
-  use.static_smem_bytes = count(resources, "static_smem_bytes");
-  use.dynamic_smem_bytes = count(resources, "dynamic_smem_bytes");
-  use.threads = count(resources, "threads");
+  entry.key.text = reader.text("key");
   entry.key.hex = sha256_hex(entry.key.text);
+  entry.variant = reader.text("variant");
+  entry.arch = reader.text("arch");
+  entry.compiler_build = reader.text("compiler_build");
+  entry.sources_digest = reader.text("sources_digest");
+  entry.binary.compile_ms = reader.real("compile_ms");
+  entry.binary.log = reader.text("log");
+  JsonReader resources(reader.object("resources"), "metadata: resources");
+  constexpr int kMax = std::numeric_limits<int>::max();
+  entry.binary.resources = {.registers = resources.count("registers", kMax),
+                            .spill_store_bytes = resources.count("spill_store_bytes", kMax),
+                            .spill_load_bytes = resources.count("spill_load_bytes", kMax),
+                            .stack_bytes = resources.count("stack_bytes", kMax),
+                            .static_smem_bytes = resources.count("static_smem_bytes", kMax),
+                            .dynamic_smem_bytes = resources.count("dynamic_smem_bytes", kMax),
+                            .threads = resources.count("threads", kMax)};
+  resources.reject_others();
+  reader.reject_others();
   return entry;
 }
 
@@ -154,15 +150,15 @@ std::optional<CacheEntry> decode_entry(std::span<const std::byte> bytes, std::st
   const auto code = bytes.subspan(kHeaderBytes + layout.metadata_bytes, layout.code_bytes);
   try {
     const auto* begin = reinterpret_cast<const char*>(metadata.data());
-    CacheEntry entry = from_json(nlohmann::json::parse(begin, begin + metadata.size()));
+    CacheEntry entry = parse_metadata({begin, metadata.size()});
     if (code.empty()) {
       why = "it holds no code";
       return std::nullopt;
     }
     entry.binary.code.assign(code.begin(), code.end());
     return entry;
-  } catch (const std::exception& error) {
-    why = std::string("bad metadata: ") + error.what();
+  } catch (const Error& error) {
+    why = error.what();
     return std::nullopt;
   }
 }

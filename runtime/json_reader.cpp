@@ -1,0 +1,103 @@
+#include "json_reader.h"
+
+#include "flashjit/error.h"
+
+namespace flashjit {
+namespace {
+
+// A value as it may stand in a message: short, whatever the file holds.
+std::string shown(const nlohmann::json& value) {
+  const std::string text =
+      value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(0, 60);
+  return text.size() < 60 ? text : text + "…";
+}
+
+}  // namespace
+
+nlohmann::json parse_json(std::string_view text, const std::string& where) {
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error(ErrorCode::kData,
+                where + ": not JSON (at byte " + std::to_string(error.byte) + ")");
+  }
+}
+
+JsonReader::JsonReader(const nlohmann::json& object, std::string where)
+    : object_(object), where_(std::move(where)) {
+  if (!object.is_object()) fail("expected an object, got " + shown(object));
+}
+
+void JsonReader::fail(const std::string& what) const {
+  throw Error(ErrorCode::kData, where_ + ": " + what);
+}
+
+const nlohmann::json* JsonReader::find(const char* name) {
+  seen_.insert(name);
+  const auto it = object_.find(name);
+  return it == object_.end() ? nullptr : &*it;
+}
+
+const nlohmann::json& JsonReader::require(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (!value) fail(std::string("member '") + name + "' is missing");
+  return *value;
+}
+
+std::string JsonReader::text(const char* name) {
+  const nlohmann::json& value = require(name);
+  if (!value.is_string()) fail(std::string("'") + name + "' is not text: " + shown(value));
+  return value.get<std::string>();
+}
+
+std::string JsonReader::text(const char* name, std::string default_value) {
+  return find(name) ? text(name) : std::move(default_value);
+}
+
+std::uint64_t JsonReader::number(const char* name, std::uint64_t max) {
+  const nlohmann::json& value = require(name);
+  // A number with a fraction or a sign has another JSON type; get() would convert it silently.
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > max) {
+    fail(std::string("'") + name + "' is not a whole number from 0 to " + std::to_string(max) +
+         ": " + shown(value));
+  }
+  return value.get<std::uint64_t>();
+}
+
+int JsonReader::count(const char* name, int max, std::optional<int> default_value) {
+  if (default_value && !find(name)) return *default_value;
+  return static_cast<int>(number(name, static_cast<std::uint64_t>(max)));
+}
+
+double JsonReader::real(const char* name) {
+  const nlohmann::json& value = require(name);
+  if (!value.is_number()) fail(std::string("'") + name + "' is not a number: " + shown(value));
+  return value.get<double>();
+}
+
+bool JsonReader::boolean(const char* name, bool default_value) {
+  const nlohmann::json* value = find(name);
+  if (!value) return default_value;
+  if (!value->is_boolean()) fail(std::string("'") + name + "' is not a boolean: " + shown(*value));
+  return value->get<bool>();
+}
+
+const nlohmann::json& JsonReader::array(const char* name) {
+  const nlohmann::json& value = require(name);
+  if (!value.is_array()) fail(std::string("'") + name + "' is not an array: " + shown(value));
+  return value;
+}
+
+const nlohmann::json& JsonReader::object(const char* name) {
+  const nlohmann::json& value = require(name);
+  if (!value.is_object()) fail(std::string("'") + name + "' is not an object: " + shown(value));
+  return value;
+}
+
+void JsonReader::reject_others() const {
+  for (const auto& [name, value] : object_.items()) {
+    if (!seen_.contains(name)) fail("unknown member " + shown(name));
+  }
+}
+
+}  // namespace flashjit
