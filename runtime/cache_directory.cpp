@@ -193,7 +193,10 @@ CacheTrim CacheDirectory::trim(std::uint64_t max_bytes) const {
   for (const CacheFile& file : files) {
     if (result.remaining_bytes <= max_bytes) break;
     // Another process may evict too: what is gone already counts as gone.
-    if (::unlinkat(entries.get(), file_name(file.hex).c_str(), 0) == 0) ++result.evicted_entries;
+    if (::unlinkat(entries.get(), file_name(file.hex).c_str(), 0) == 0) {
+      ++result.evicted_entries;
+      result.evicted_bytes += file.bytes;
+    }
     result.remaining_bytes -= file.bytes;
   }
   result.swept_temporaries = sweep(entries.get(), is_temporary_name);

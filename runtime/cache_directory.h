@@ -26,7 +26,7 @@ struct CacheFile {
 
 struct CacheTrim {
   std::size_t evicted_entries = 0, swept_temporaries = 0;
-  std::uint64_t remaining_bytes = 0;
+  std::uint64_t evicted_bytes = 0, remaining_bytes = 0;
 };
 
 // All functions throw Error(kIo) when the directory is unusable; that it does not exist is an empty
