@@ -1,8 +1,10 @@
 #include "cubin_cache.h"
 
-#include <cerrno>
 #include <set>
 #include <system_error>
+
+#include "bundle.h"
+#include "sha256.h"
 
 namespace flashjit {
 
@@ -15,6 +17,14 @@ CubinCache::CubinCache(const Settings& settings, std::shared_ptr<spdlog::logger>
       read_only_(settings.offline),
       logger_(std::move(logger)) {
   if (settings.cache_dir) directory_.emplace(*settings.cache_dir, settings.cache_group_shared);
+  if (settings.bundle_digest.empty()) return;
+  pinned_.emplace();
+  for (const fs::path& bundle : bundles_) {
+    const BundleManifest manifest = read_pinned_manifest(bundle, settings.bundle_digest);
+    for (const BundleEntry& entry : manifest.entries) {
+      pinned_->emplace(fs::path(entry.file.path).stem().string(), entry.file.sha256);
+    }
+  }
 }
 
 std::optional<fs::path> CubinCache::directory() const {
@@ -34,7 +44,15 @@ std::optional<CacheHit> CubinCache::find_in_bundle(const fs::path& bundle, const
   std::error_code error;
   if (!fs::exists(file, error)) return std::nullopt;
   try {
-    return accept(read_file(file, kMaxEntryBytes), key, file, VariantOrigin::kBundle);
+    const std::vector<std::byte> bytes = read_file(file, kMaxEntryBytes);
+    if (pinned_) {
+      const auto it = pinned_->find(key.hex);
+      if (it == pinned_->end() || it->second != sha256_hex(bytes)) {
+        report_bad_entry(file, "it is not the file of the pinned manifest");
+        return std::nullopt;
+      }
+    }
+    return accept(bytes, key, file, VariantOrigin::kBundle);
   } catch (const Error& failure) {
     report_bad_entry(file, failure.what());
     return std::nullopt;
@@ -75,25 +93,27 @@ std::optional<CacheHit> CubinCache::accept(std::span<const std::byte> bytes,
 }
 
 std::vector<std::string> CubinCache::compiler_builds() const {
-  std::set<std::string> builds;
-  std::string ignored;  // find() reports what is wrong with an entry, should it be wanted
-  const auto add = [&](std::span<const std::byte> bytes) {
-    if (const auto entry = decode_entry(bytes, ignored)) builds.insert(entry->compiler_build);
-  };
-  std::error_code error;
-  for (const fs::path& bundle : bundles_) {
-    for (const auto& file : fs::directory_iterator(bundle / "entries", error)) {
+  // Bundles do not change: their manifests are read once, so that the start of a program with a
+  // bundle of hundreds of entries reads one file and not all.
+  std::call_once(bundle_builds_once_, [this] {
+    for (const fs::path& bundle : bundles_) {
       try {
-        add(read_file(file.path(), kMaxEntryBytes));
-      } catch (const Error&) {
-        continue;  // no entry, or none of ours
+        const BundleManifest manifest = read_manifest(bundle);
+        bundle_builds_.insert(manifest.compilers.begin(), manifest.compilers.end());
+      } catch (const Error& error) {
+        logger_->warn("bundle without a readable manifest: {}", error.what());
       }
     }
-  }
+  });
+  std::set<std::string> builds = bundle_builds_;
+  std::string ignored;  // find() reports what is wrong with an entry, should it be wanted
   if (!directory()) return {builds.begin(), builds.end()};
   try {
     for (const CacheFile& file : directory_->list()) {
-      if (const auto contents = directory_->read(file.hex, false)) add(contents->bytes);
+      const auto contents = directory_->read(file.hex, false);
+      if (!contents) continue;
+      const auto entry = decode_entry(contents->bytes, ignored);
+      if (entry) builds.insert(entry->compiler_build);
     }
   } catch (const Error& unusable) {
     logger_->debug("cache directory not searched: {}", unusable.what());

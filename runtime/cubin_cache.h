@@ -5,8 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "cache_directory.h"
@@ -22,14 +25,15 @@ struct CacheHit {
 
 // Thread-safe and safe among processes. Never throws for the state of a disk: an unusable directory
 // means memory-only with one warning; a bad entry is a miss, logged, counted and replaced by the
-// next publish. A bundle hit looks at nothing but the bundle; offline nothing is written at all.
+// next publish. Only the constructor throws, Error(kData) or Error(kIo), for a bundle that is not
+// the pinned one. A bundle hit looks at nothing but the bundle; offline nothing is written at all.
 class CubinCache {
  public:
   CubinCache(const Settings& settings, std::shared_ptr<spdlog::logger> logger);
 
   std::optional<CacheHit> find(const CacheKey& key);
   // The distinct builds of the compilers that made the entries of all layers, to make keys of where
-  // there is no compiler to ask. Reads every entry.
+  // there is no compiler to ask. Reads the manifests of bundles and every entry of the directory.
   std::vector<std::string> compiler_builds() const;
   // Exclusive temporary file, fsync, rename; then evicts least-recently-used entries over the byte
   // bound.
@@ -59,6 +63,10 @@ class CubinCache {
 
   std::optional<CacheDirectory> directory_;
   std::vector<std::filesystem::path> bundles_;
+  // When the bundle is pinned: key → SHA-256 of its file.
+  std::optional<std::map<std::string, std::string>> pinned_;
+  mutable std::once_flag bundle_builds_once_;
+  mutable std::set<std::string> bundle_builds_;
   std::uint64_t max_bytes_;
   std::chrono::milliseconds lock_timeout_;
   bool read_only_;

@@ -7,6 +7,8 @@
 #include <limits>
 #include <sstream>
 
+#include "sha256.h"
+
 namespace flashjit {
 namespace {
 
@@ -186,6 +188,14 @@ Settings effective_settings(const Options& options) {
     settings.bundles.clear();
     for (const fs::path& bundle : *options.bundles)
       settings.bundles.push_back(absolute_path(bundle));
+  }
+  if (options.bundle_digest) {
+    settings.bundle_digest = *options.bundle_digest;
+    if (!is_sha256_hex(settings.bundle_digest) || settings.bundles.size() != 1) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "Options::bundle_digest is the 64 lower-case hexadecimal digits of one bundle's "
+                  "manifest, and there must be exactly one bundle");
+    }
   }
   if (options.offline) settings.offline = *options.offline;
   return settings;

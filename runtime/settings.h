@@ -22,6 +22,7 @@ struct Settings {
   std::uint64_t cache_max_bytes = 1ull << 30;
   std::chrono::milliseconds cache_lock_timeout{30'000};  // 0: processes do not wait for each other
   std::vector<std::filesystem::path> bundles;            // absolute, searched in order
+  std::string bundle_digest;  // from Options only: whoever sets variables could choose both
   bool offline = false;
   std::filesystem::path record_file;  // workload capture; empty: none
   std::filesystem::path kernel_dir;   // empty: embedded sources

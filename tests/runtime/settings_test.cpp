@@ -137,6 +137,20 @@ TEST_CASE("options win over the environment") {
   CHECK_FALSE(effective_settings(options).cache_dir.has_value());
 }
 
+TEST_CASE("a pinned digest is a digest, and of one bundle") {
+  test::ScopedEnvironment environment;
+  clean(environment);
+  Options options;
+  options.bundles = {"/bundle"};
+  options.bundle_digest = std::string(64, 'a');
+  CHECK(effective_settings(options).bundle_digest == std::string(64, 'a'));
+  options.bundle_digest = "abc";
+  CHECK_THROWS_AS(effective_settings(options), Error);
+  options.bundle_digest = std::string(64, 'a');
+  options.bundles = {"/bundle", "/another"};
+  CHECK_THROWS_AS(effective_settings(options), Error);
+}
+
 TEST_CASE("describe_settings shows the value that is set") {
   test::ScopedEnvironment environment;
   clean(environment).set("FLASHJIT_LOG", "trace");

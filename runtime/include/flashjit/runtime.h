@@ -66,6 +66,8 @@ struct Options {
   // Edited kernel sources instead of the embedded ones.
   std::optional<std::filesystem::path> kernel_dir = {};
   std::optional<std::vector<std::filesystem::path>> bundles = {};
+  // Hex SHA-256 of the manifest.json of the one bundle: any other content is Error(kData).
+  std::optional<std::string> bundle_digest = {};
   std::optional<bool> offline = {};
   // Default: a quiet logger named "flashjit" on stderr.
   std::shared_ptr<spdlog::logger> logger = {};
