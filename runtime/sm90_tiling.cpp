@@ -34,9 +34,12 @@ int widest_block_n(const KernelConfig& config, int warpgroups, int limit) {
 // Keys of a block. Wider than 128 only grows the exponentials that nothing hides. Two warpgroups
 // stop where two stages and a staging of O still fit: at head_dim 256 that staged 128 × 64 tile
 // measured better than 128 × 80 without staging.
-int block_n_limit(int warpgroups, int widest_dim) {
+// Three warpgroups at head_dim 128 gain more from a fourth stage than from 80 keys (+4 % at 2k and
+// 8k tokens); under a causal mask 64 keys waste less of the diagonal blocks (+4 % at 1k).
+int block_n_limit(int warpgroups, int widest_dim, bool causal) {
   if (warpgroups == 4) return 64;
-  if (widest_dim <= 128) return 128;
+  if (widest_dim <= 64) return 128;
+  if (widest_dim <= 128) return widest_dim > 96 && (warpgroups == 3 || causal) ? 64 : 128;
   return widest_dim <= 192 ? 96 : 64;
 }
 
@@ -44,21 +47,26 @@ int block_n_limit(int warpgroups, int widest_dim) {
 // their softmax, and four warpgroups pay only where the exponentials dominate.
 bool is_useful(const Tiling& t, int widest_dim) {
   if (t.num_warps == 16) return widest_dim <= 64;
-  return t.num_warps < 12 || t.block_n >= 80;
+  return t.num_warps < 12 || t.block_n >= (widest_dim <= 128 ? 64 : 80);
 }
 
-// Epilogues from best to cheapest in shared memory, with the deepest ring of up to 4 stages each.
+// Epilogues from best to cheapest in shared memory, with the deepest ring of up to 4 stages each. A
+// staging of its own frees the Q buffer a store earlier: +2 … 5 % where shared memory has room for
+// it beside two Q buffers and a ring that is deep enough.
 std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling) {
   struct Choice {
     Epilogue epilogue;
     int num_q_stages;
+    int min_stages;
   };
-  constexpr Choice kChoices[] = {
-      {Epilogue::kThroughQ, 2}, {Epilogue::kStaged, 1}, {Epilogue::kDirect, 1}};
+  constexpr Choice kChoices[] = {{Epilogue::kStaged, 2, 3},
+                                 {Epilogue::kThroughQ, 2, 2},
+                                 {Epilogue::kStaged, 1, 2},
+                                 {Epilogue::kDirect, 1, 2}};
   for (const Choice& choice : kChoices) {
     tiling.epilogue = choice.epilogue;
     tiling.num_q_stages = choice.num_q_stages;
-    for (tiling.num_stages = 4; tiling.num_stages >= 2; --tiling.num_stages) {
+    for (tiling.num_stages = 4; tiling.num_stages >= choice.min_stages; --tiling.num_stages) {
       if (fits(problem, tiling)) return tiling;
     }
   }
@@ -73,21 +81,21 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
               .num_warps = 4 * warpgroups,
               .overlap = true,
               .skip_masked = causal,
-              .schedule = Schedule::kDynamic,
+              .schedule = causal ? Schedule::kDynamic : Schedule::kStatic,
               .producer_regs = kRegisters[warpgroups].producer,
               .consumer_regs = kRegisters[warpgroups].consumer};
-  // Optimistic exponentials win wherever they were measured but under a causal mask from head_dim
-  // 128 on, where the diagonal blocks take the slow path too often.
-  t.rescale = causal && widest_dim >= 128 ? Rescale::kLazy : Rescale::kOptimistic;
+  // Optimistic exponentials win wherever they were measured but under a causal mask beyond head_dim
+  // 128: with one Q buffer ptxas then loses the uniform registers (24 to 42 R2UR in the main loop).
+  t.rescale = causal && widest_dim > 128 ? Rescale::kLazy : Rescale::kOptimistic;
   // Ping-pong pays where a block's exponentials outlast its products (head_dim 64) and where two
-  // warpgroups fill the registers (256); else it only adds barriers.
-  t.ping_pong =
-      !causal && ((widest_dim <= 64 && warpgroups == 3) || (widest_dim > 192 && warpgroups == 2));
-  t.row_sum_by_mma = !causal && warpgroups == 3 && problem.head_dim_v == kPanelColumns &&
+  // warpgroups fill the registers; else it only adds barriers.
+  t.ping_pong = widest_dim <= 64 || (!causal && warpgroups == 2);
+  t.row_sum_by_mma = warpgroups >= 3 && problem.head_dim_v == kPanelColumns &&
                      problem.head_dim_qk <= kPanelColumns && !problem.return_lse;
   const KernelConfig config = {.problem = problem, .tiling = t, .arch = kHopper};
   // Narrower blocks until two stages fit.
-  const int widest = widest_block_n(config, warpgroups, block_n_limit(warpgroups, widest_dim));
+  const int widest =
+      widest_block_n(config, warpgroups, block_n_limit(warpgroups, widest_dim, causal));
   for (t.block_n = widest; t.block_n >= 16 && is_useful(t, widest_dim); t.block_n -= 16) {
     if (const std::optional<Tiling> complete = with_stages(problem, t)) return complete;
   }
@@ -97,7 +105,6 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
 // Share of the tensor cores' peak on long sequences, from measurements of the classical head dims
 // (bf16, H100).
 double efficiency(const Problem& problem, const Tiling& t) {
-  const bool causal = problem.mask == MaskKind::kCausal;
   const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
   switch (t.num_warps / 4) {
     case 1:
@@ -105,9 +112,9 @@ double efficiency(const Problem& problem, const Tiling& t) {
     case 2:
       return widest_dim > 128 ? 0.9 : widest_dim > 64 ? 0.85 : 0.55;
     case 3:
-      return widest_dim > 64 ? 0.93 : causal ? 0.62 : 0.685;
-    default:
-      return 0.66;
+      return widest_dim > 64 ? 0.93 : 0.69;
+    default:  // at head_dim 64: wins to 4k tokens, where its broken last wave costs less
+      return 0.68;
   }
 }
 
