@@ -12,8 +12,7 @@ namespace flashjit {
 
 // What an epilogue needs to know of a tile.
 struct OutputTile {
-  int first_row;  // of the warpgroup
-  int head, batch;
+  int first_row, head, batch;  // first_row: of the warpgroup
   u32 q_stage;
 };
 
