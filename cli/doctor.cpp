@@ -1,0 +1,216 @@
+// `flashjit doctor`: what this machine offers to flashjit, what is wrong, and what to do about it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "cli/disassembler.h"
+#include "cli/program.h"
+#include "cli/toolchain.h"
+#include "cli/variants.h"
+#include "variant_source.h"
+
+namespace flashjit::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+enum class State { kOk, kAbsent, kWrong };
+
+// One thing that was looked for. Absent things are optional: flashjit works without them, with
+// less.
+struct Finding {
+  std::string what;
+  State state = State::kOk;
+  std::string found;   // what is there, or what went wrong
+  std::string advice;  // "" when there is nothing to do
+};
+
+const char* state_text(State state) {
+  return state == State::kOk ? "ok" : state == State::kAbsent ? "absent" : "WRONG";
+}
+
+Finding check_device() {
+  try {
+    const Runtime runtime({.backend = Backend::kCuda});
+    const DeviceInfo& device = runtime.device();
+    return {"GPU",
+            State::kOk,
+            fmt::format("{}, {}, {} SMs, {:.0f} GiB, driver for CUDA {}.{}",
+                        device.name,
+                        arch_name(device.arch),
+                        device.sm_count,
+                        static_cast<double>(device.total_memory) / (1u << 30),
+                        device.driver_version / 1000,
+                        device.driver_version % 1000 / 10),
+            ""};
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoDriver) {
+      return {"GPU",
+              State::kAbsent,
+              error.what(),
+              "without a GPU calls run on the CPU; else install NVIDIA's driver, or name "
+              "libcuda.so.1 in "
+              "FLASHJIT_LIBCUDA"};
+    }
+    return {"GPU",
+            State::kWrong,
+            error.what(),
+            "check `nvidia-smi`; a container needs its GPU passed through"};
+  }
+}
+
+Finding check_nvrtc(const Toolchain& toolchain) {
+  if (const Compiler* compiler = toolchain.compiler()) {
+    const std::vector<int>& archs = compiler->library().supported_archs();
+    return {"NVRTC",
+            State::kOk,
+            fmt::format("{}, {} … {}: {}",
+                        compiler->build(),
+                        archs.empty() ? 0 : archs.front(),
+                        archs.empty() ? 0 : archs.back(),
+                        compiler->library().path()),
+            ""};
+  }
+  const bool offline = toolchain.settings().offline;
+  return {"NVRTC",
+          offline ? State::kAbsent : State::kWrong,
+          toolchain.compiler_error(),
+          offline
+              ? "strict offline mode: not needed"
+              : "only variants from bundles and the cache can run; install NVRTC (./dev setup, the "
+                "PyPI package "
+                "nvidia-cuda-nvrtc or a CUDA toolkit), or name the library in FLASHJIT_LIBNVRTC"};
+}
+
+// How many entries stand in the cache directory, and their bytes.
+std::pair<int, std::uintmax_t> directory_content(const fs::path& directory) {
+  std::pair<int, std::uintmax_t> content{0, 0};
+  std::error_code ignored;
+  for (fs::recursive_directory_iterator it(directory, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    if (!it->is_regular_file(ignored)) continue;
+    ++content.first;
+    content.second += it->file_size(ignored);
+  }
+  return content;
+}
+
+Finding check_cache(const Settings& settings) {
+  if (!settings.cache_dir) {
+    return {
+        "cache", State::kAbsent, "memory only", "set FLASHJIT_CACHE_DIR to keep compiled variants"};
+  }
+  const fs::path& directory = *settings.cache_dir;
+  std::error_code error;
+  if (!fs::exists(directory, error)) {
+    fs::path parent = directory;
+    while (!fs::exists(parent, error) && parent.has_relative_path()) parent = parent.parent_path();
+    if (access(parent.c_str(), W_OK) == 0) {
+      return {"cache", State::kOk, directory.string() + ", made when first needed", ""};
+    }
+    return {"cache",
+            State::kWrong,
+            directory.string() + " does not exist and " + parent.string() + " is not writable",
+            "variants are compiled anew in every process; set FLASHJIT_CACHE_DIR to a directory of "
+            "yours"};
+  }
+  if (!fs::is_directory(directory, error) || access(directory.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return {"cache",
+            State::kWrong,
+            directory.string() + " is no directory that can be read and written",
+            "variants are compiled anew in every process; correct its mode and owner, or set "
+            "FLASHJIT_CACHE_DIR"};
+  }
+  const auto [files, bytes] = directory_content(directory);
+  return {"cache",
+          State::kOk,
+          fmt::format("{}, {} files, {:.1f} of {:.0f} MiB",
+                      directory.string(),
+                      files,
+                      static_cast<double>(bytes) / (1 << 20),
+                      static_cast<double>(settings.cache_max_bytes) / (1 << 20)),
+          ""};
+}
+
+Finding check_nvdisasm(const Settings& settings) {
+  const fs::path program = find_nvdisasm(settings);
+  if (!program.empty() && access(program.c_str(), X_OK) == 0)
+    return {"nvdisasm", State::kOk, program.string(), ""};
+  return {"nvdisasm",
+          settings.nvdisasm.empty() ? State::kAbsent : State::kWrong,
+          program.empty() ? "not found" : program.string() + " cannot be run",
+          "only `inspect --sass` needs it: install nvidia-cuda-nvdisasm or a CUDA toolkit, or set "
+          "FLASHJIT_NVDISASM"};
+}
+
+Finding check_host_compiler(const Settings& settings) {
+  std::vector<std::string> names{"g++", "clang++", "c++"};
+  if (!settings.host_compiler.empty()) names = {settings.host_compiler};
+  for (const std::string& name : names) {
+    const fs::path program =
+        name.find('/') == std::string::npos ? find_program(name) : fs::path(name);
+    if (!program.empty() && access(program.c_str(), X_OK) == 0) {
+      return {"host compiler", State::kOk, program.string(), ""};
+    }
+  }
+  return {"host compiler",
+          settings.host_compiler.empty() ? State::kAbsent : State::kWrong,
+          fmt::format("{} not found", fmt::join(names, ", ")),
+          "only the emulated backend needs it: install g++ or set FLASHJIT_HOST_CXX"};
+}
+
+Finding check_cpu(const Settings& settings) {
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  const unsigned threads =
+      settings.cpu_threads > 0 ? static_cast<unsigned>(settings.cpu_threads) : cores;
+  return {"CPU backend", State::kOk, fmt::format("{} threads on {} cores", threads, cores), ""};
+}
+
+void show_settings(Report& report) {
+  Table table({{"variable", "variable"}, {"value", "value"}, {"meaning", "meaning"}});
+  for (const SettingRow& row : describe_settings()) {
+    table.row({row.variable, row.value.empty() ? Json() : Json(row.value), row.meaning});
+  }
+  report.table("settings", "Settings, from the environment", table);
+}
+
+int run_doctor(Report& report) {
+  const Toolchain toolchain;
+  const Settings& settings = toolchain.settings();
+  const Finding findings[] = {check_device(),
+                              check_nvrtc(toolchain),
+                              check_cache(settings),
+                              check_cpu(settings),
+                              check_host_compiler(settings),
+                              check_nvdisasm(settings)};
+  Json rows = Json::array();
+  int wrong = 0;
+  report.heading(fmt::format("flashjit {}", version()));
+  for (const Finding& finding : findings) {
+    wrong += finding.state == State::kWrong ? 1 : 0;
+    rows.push_back({{"what", finding.what},
+                    {"state", finding.state == State::kWrong ? "wrong" : state_text(finding.state)},
+                    {"found", finding.found},
+                    {"advice", finding.advice}});
+    report.line(
+        fmt::format("  {:<14} {:<7} {}", finding.what, state_text(finding.state), finding.found),
+        25);
+    if (!finding.advice.empty()) report.line(fmt::format("{:24} → {}", "", finding.advice), 27);
+  }
+  report.value("version", version());
+  report.value("checks", std::move(rows));
+  show_settings(report);
+  report.note(wrong == 0 ? "Nothing is wrong." : fmt::format("{} of these need attention.", wrong));
+  return wrong == 0 ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+
+void add_doctor(Program& program) {
+  add_command(
+      program, "doctor", "What is found on this machine, what is wrong, what to do", run_doctor);
+}
+
+}  // namespace flashjit::cli

@@ -1,0 +1,86 @@
+// Entry point of the program `flashjit`: parses the command line, runs one command, turns errors
+// into messages and exit codes.
+#include <fmt/format.h>
+
+#include "cli/program.h"
+#include "flashjit/flashjit.h"
+
+namespace flashjit::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 wrong data file. Every command takes "
+    "--json.";
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return kExitUsage;
+    case ErrorCode::kIo:
+    case ErrorCode::kData:
+      return kExitData;
+    default:
+      return kExitFailure;
+  }
+}
+
+void print_error(const Error& error) {
+  fmt::print(stderr, "flashjit: {}: {}\n", to_string(error.code()), error.what());
+  if (!error.variant().empty()) fmt::print(stderr, "variant: {}\n", error.variant());
+  if (!error.source_path().empty()) fmt::print(stderr, "source: {}\n", error.source_path());
+  if (!error.compile_log().empty()) fmt::print(stderr, "{}\n", error.compile_log());
+}
+
+int run(const Program& program) {
+  Report report(program.json);
+  int code = kExitFailure;
+  try {
+    code = program.run(report);
+  } catch (const Error& error) {
+    report.value("error", {{"code", to_string(error.code())}, {"message", error.what()}});
+    report.finish();
+    print_error(error);
+    return exit_code(error.code());
+  } catch (const std::exception& error) {
+    report.value("error", {{"code", to_string(ErrorCode::kInternal)}, {"message", error.what()}});
+    report.finish();
+    fmt::print(stderr, "flashjit: {}\n", error.what());
+    return kExitFailure;
+  }
+  report.finish();
+  return code;
+}
+
+}  // namespace
+
+CLI::App& add_command(Program& program,
+                      const std::string& name,
+                      const std::string& description,
+                      std::function<int(Report&)> run) {
+  CLI::App& command = *program.app.add_subcommand(name, description);
+  command.add_flag("--json", program.json, "One JSON object on stdout instead of text");
+  command.callback([&program, run = std::move(run)] { program.run = run; });
+  return command;
+}
+
+}  // namespace flashjit::cli
+
+int main(int argc, char** argv) {
+  using namespace flashjit::cli;
+  Program program;
+  program.app.set_version_flag("--version", std::string("flashjit ") + flashjit::version());
+  program.app.require_subcommand(1);
+  program.app.footer(kFooter);
+  add_demo(program);
+  add_doctor(program);
+  add_list(program);
+  add_inspect(program);
+  add_bench(program);
+  add_analyze(program);
+  try {
+    program.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return run(program);
+}

@@ -1,0 +1,39 @@
+// The program `flashjit`: its exit codes, and how a command joins it. One file per command.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "cli/report.h"
+
+namespace flashjit::cli {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailure =
+      1,  // it was tried and did not work: no driver, a compile failure, a result out of bounds
+  kExitUsage = 2,  // an argument is wrong; the message names it and what would be right
+  kExitData = 3,   // a file that was named is missing or does not hold what it should
+};
+
+struct Program {
+  CLI::App app{"Flash attention for C++ programs, specialised at run time"};
+  bool json = false;
+  std::function<int(Report&)> run;  // set by the command that was chosen; returns an ExitCode
+};
+
+// A sub-command with --json; `run` is called after all arguments were parsed.
+CLI::App& add_command(Program& program,
+                      const std::string& name,
+                      const std::string& description,
+                      std::function<int(Report&)> run);
+
+void add_demo(Program& program);
+void add_doctor(Program& program);
+void add_list(Program& program);
+void add_inspect(Program& program);
+void add_bench(Program& program);
+void add_analyze(Program& program);
+
+}  // namespace flashjit::cli

@@ -1,0 +1,40 @@
+#include "cli/toolchain.h"
+
+#include "kernel_registry.h"
+
+namespace flashjit::cli {
+
+Toolchain::Toolchain()
+    : settings_(read_settings()),
+      sources_(settings_.kernel_dir.empty() ? KernelSources::embedded()
+                                            : KernelSources::from_directory(settings_.kernel_dir)),
+      cache_(settings_, make_logger({}, settings_)) {
+  try {
+    compiler_.emplace(std::make_shared<const NvrtcLibrary>(settings_.libnvrtc));
+  } catch (const Error& error) {
+    compiler_error_ = error.what();
+  }
+}
+
+const Compiler& Toolchain::require_compiler() const {
+  if (!compiler_) throw Error(ErrorCode::kNoCompiler, compiler_error_);
+  return *compiler_;
+}
+
+std::optional<bool> Toolchain::is_cached(const KernelConfig& config) {
+  if (!compiler_) return std::nullopt;
+  const VariantSource source = make_variant_source(config, sources_);
+  return cache_.find(make_cache_key(source, compiler_->build())).has_value();
+}
+
+Json to_json(const ResourceUse& use) {
+  return {{"registers", use.registers},
+          {"spill_store_bytes", use.spill_store_bytes},
+          {"spill_load_bytes", use.spill_load_bytes},
+          {"stack_bytes", use.stack_bytes},
+          {"static_smem_bytes", use.static_smem_bytes},
+          {"dynamic_smem_bytes", use.dynamic_smem_bytes},
+          {"threads", use.threads}};
+}
+
+}  // namespace flashjit::cli

@@ -1,0 +1,44 @@
+// What turns a config into code without a GPU: settings, kernel sources and, where it can be
+// opened, NVRTC. Shared by the commands that look at variants instead of running them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/table.h"
+#include "compiler.h"
+#include "cubin_cache.h"
+#include "settings.h"
+
+namespace flashjit::cli {
+
+class Toolchain {
+ public:
+  // Never throws for a missing NVRTC; throws Error for malformed settings or an unreadable kernel
+  // directory.
+  Toolchain();
+
+  const Settings& settings() const { return settings_; }
+  const KernelSources& sources() const { return sources_; }
+  const Compiler* compiler() const { return compiler_ ? &*compiler_ : nullptr; }
+  // Why compiler() is null.
+  const std::string& compiler_error() const { return compiler_error_; }
+  // Throws Error(kNoCompiler) when there is none.
+  const Compiler& require_compiler() const;
+
+  // Whether the variant stands in a bundle or in the cache directory; nothing when the key cannot
+  // be told without a compiler.
+  std::optional<bool> is_cached(const KernelConfig& config);
+
+ private:
+  Settings settings_;
+  KernelSources sources_;
+  std::optional<Compiler> compiler_;
+  std::string compiler_error_;
+  CubinCache cache_;
+};
+
+// The resources of a compiled variant for JSON.
+Json to_json(const ResourceUse& use);
+
+}  // namespace flashjit::cli
