@@ -92,7 +92,7 @@ std::string disassemble(std::span<const std::byte> cubin, const Settings& settin
   TemporaryFile file(cubin);
   auto [output, status] = run_program({program.string(), "-c", file.path()});
   if (status != 0) {
-    throw Error(ErrorCode::kIo,
+    throw Error(ErrorCode::kNotSupported,
                 program.string() + " failed (is it older than the cubin?): " + output);
   }
   return output;

@@ -14,7 +14,7 @@ namespace flashjit::cli {
 // empty: none.
 std::filesystem::path find_nvdisasm(const Settings& settings);
 
-// Throws Error(kNotSupported) that says what to install when there is none, Error(kIo) when it
+// Throws Error(kNotSupported) that says what to install when there is none, or what it said when it
 // fails.
 std::string disassemble(std::span<const std::byte> cubin, const Settings& settings);
 
