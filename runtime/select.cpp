@@ -39,10 +39,13 @@ std::string describe(const Problem& problem) {
       "{}, head_dim {}/{}", to_string(problem.dtype), problem.head_dim_qk, problem.head_dim_v);
 }
 
-Selection select_forced(const KernelConfig& config, const ProblemShape& shape, const char* what) {
+Selection select_forced(const KernelConfig& config,
+                        const ProblemShape& shape,
+                        const char* what,
+                        ErrorCode code) {
   const char* reason = why_unsupported(config, shape);
   if (reason != nullptr)
-    throw Error(ErrorCode::kInvalidArgument,
+    throw Error(code,
                 fmt::format("options.{} cannot run this call ({}) on {}: {}",
                             what,
                             describe(config.problem),
@@ -73,12 +76,15 @@ Selection select(const Problem& problem,
                  const DeviceInfo& device,
                  const std::optional<Family>& family,
                  const std::optional<Tiling>& tiling) {
-  if (tiling) return select_forced({problem, *tiling, device.arch}, shape, "tiling");
+  if (tiling)
+    return select_forced(
+        {problem, *tiling, device.arch}, shape, "tiling", ErrorCode::kInvalidArgument);
   if (family)
     return select_forced(
         {problem, first_tiling(*family, problem, shape, device.arch, device.sm_count), device.arch},
         shape,
-        "family");
+        "family",
+        ErrorCode::kNotSupported);
 
   std::string reasons;
   for (const Family candidate : kBySpeed) {

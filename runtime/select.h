@@ -15,8 +15,8 @@ struct Selection {
 };
 
 // Families in the order of their speed: sm90, sm80, simt; the first that can run the problem on the
-// device. Throws Error(kNotSupported) when none can, with every family's reason, and
-// Error(kInvalidArgument) for a forced tiling or family that cannot.
+// device. Throws Error(kNotSupported) when none can, or the forced one cannot, with every reason;
+// Error(kInvalidArgument) for a forced tiling that is illegal here.
 Selection select(const Problem& problem,
                  const ProblemShape& shape,
                  const DeviceInfo& device,
