@@ -38,9 +38,11 @@ struct Outputs {
 };
 
 // Runs the call; returns what went wrong with memory that is not the outputs, or "".
-std::string run(TestDevice& device, const AttentionCase& c, CaseInputs& inputs, Outputs& outputs) {
-  const CaseInputs before = inputs;
-  // A copied vector may lie at another address modulo 64, so only the originals are uploaded.
+std::string run(TestDevice& device,
+                const AttentionCase& c,
+                const CaseInputs& before,
+                Outputs& outputs) {
+  CaseInputs inputs = before;
   OnDevice q(device, inputs.q), k(device, inputs.k), v(device, inputs.v);
   OnDevice o(device, outputs.o), lse(device, outputs.lse);
   AttentionArgs args = make_args(c, inputs.q, inputs.k, inputs.v, outputs.o, nullptr);
@@ -91,31 +93,38 @@ AttentionArgs make_args(const AttentionCase& c,
   return args;
 }
 
-Verdict check_attention(TestDevice& device, const AttentionCase& c, CaseInputs inputs) {
-  Outputs outputs{HostTensor(c.scalar, {c.batch, c.seqlen_q, c.heads_q, c.head_dim_v}, c.layout),
-                  HostTensor(Scalar::kFp32, {c.batch, c.heads_q, c.seqlen_q, 1}, Layout::kBshd)};
-  const auto fail = [&](const std::string& why) { return Verdict{false, name_of(c) + ": " + why}; };
-  if (const std::string damage = run(device, c, inputs, outputs); !damage.empty())
-    return fail(damage);
-
+SolvedCase solve(const AttentionCase& c, CaseInputs inputs) {
   const OracleOptions options{c.causal, c.top_left, c.scale};
-  const OracleResult ref = reference_attention(inputs.q, inputs.k, inputs.v, options);
-  const OracleResult low = low_precision_attention(inputs.q, inputs.k, inputs.v, options);
-  const Verdict output = judge_output(c.scalar, dense_values(outputs.o), ref.o, low.o);
-  if (!output.ok) return fail(output.message);
-  if (!c.lse) {
-    for (const std::byte byte : outputs.lse.bytes())
-      if (byte != std::byte{0xff}) return fail("wrote an LSE that was not asked for");
-    return {true, name_of(c) + ": " + output.message};
-  }
-  const Verdict lse = judge_lse(c.scalar, dense_values(outputs.lse), ref.lse);
-  return {lse.ok, name_of(c) + ": " + output.message + "; " + lse.message};
+  OracleResult ref = reference_attention(inputs.q, inputs.k, inputs.v, options);
+  OracleResult low = low_precision_attention(inputs.q, inputs.k, inputs.v, options);
+  return {c, std::move(inputs), std::move(ref), std::move(low), ""};
 }
 
-Verdict check_attention(TestDevice& device, const AttentionCase& c, std::uint64_t seed) {
-  Verdict verdict = check_attention(device, c, make_inputs(c, seed));
-  if (!verdict.ok) verdict.message += "; FLASHJIT_TEST_SEED=" + std::to_string(seed);
-  return verdict;
+SolvedCase solve(const AttentionCase& c, std::uint64_t seed) {
+  SolvedCase solved = solve(c, make_inputs(c, seed));
+  solved.origin = "; FLASHJIT_TEST_SEED=" + std::to_string(seed);
+  return solved;
+}
+
+Verdict check_attention(TestDevice& device, const SolvedCase& solved) {
+  const AttentionCase& c = solved.test_case;
+  Outputs outputs{HostTensor(c.scalar, {c.batch, c.seqlen_q, c.heads_q, c.head_dim_v}, c.layout),
+                  HostTensor(Scalar::kFp32, {c.batch, c.heads_q, c.seqlen_q, 1}, Layout::kBshd)};
+  const auto verdict = [&](bool ok, const std::string& why) {
+    return Verdict{ok, name_of(c) + ": " + why + (ok ? "" : solved.origin)};
+  };
+  if (const std::string damage = run(device, c, solved.inputs, outputs); !damage.empty())
+    return verdict(false, damage);
+  const Verdict output =
+      judge_output(c.scalar, dense_values(outputs.o), solved.ref.o, solved.low.o);
+  if (!output.ok) return verdict(false, output.message);
+  if (!c.lse) {
+    for (const std::byte byte : outputs.lse.bytes())
+      if (byte != std::byte{0xff}) return verdict(false, "wrote an LSE that was not asked for");
+    return verdict(true, output.message);
+  }
+  const Verdict lse = judge_lse(c.scalar, dense_values(outputs.lse), solved.ref.lse);
+  return verdict(lse.ok, output.message + "; " + lse.message);
 }
 
 }  // namespace flashjit::test

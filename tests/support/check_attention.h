@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "flashjit/runtime.h"
@@ -39,11 +40,26 @@ class HostDevice : public TestDevice {
   Forward forward_;
 };
 
+// A case with its inputs and what the oracle says of them; many backends can be held against one.
+struct SolvedCase {
+  AttentionCase test_case;
+  CaseInputs inputs;
+  OracleResult ref, low;
+  std::string origin;  // "FLASHJIT_TEST_SEED=…", for messages
+};
+SolvedCase solve(const AttentionCase& test_case, std::uint64_t seed);
+// The same for inputs that the caller made (NaN, infinities).
+SolvedCase solve(const AttentionCase& test_case, CaseInputs inputs);
+
 // O and LSE against the oracle, guard bytes and gaps intact, inputs unchanged. The message of a
 // failure names the case, the seed and the numbers.
-Verdict check_attention(TestDevice& device, const AttentionCase& test_case, std::uint64_t seed);
-// The same for inputs that the caller made (NaN, infinities).
-Verdict check_attention(TestDevice& device, const AttentionCase& test_case, CaseInputs inputs);
+Verdict check_attention(TestDevice& device, const SolvedCase& solved);
+inline Verdict check_attention(TestDevice& device, const AttentionCase& c, std::uint64_t seed) {
+  return check_attention(device, solve(c, seed));
+}
+inline Verdict check_attention(TestDevice& device, const AttentionCase& c, CaseInputs inputs) {
+  return check_attention(device, solve(c, std::move(inputs)));
+}
 
 Dtype dtype_of(Scalar scalar);
 TensorView view_of(HostTensor& tensor);
