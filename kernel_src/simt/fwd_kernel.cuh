@@ -84,7 +84,7 @@ struct SimtForward {
     return x;
   }
 
-  // Online softmax: P from S, and the correction of O into S[row][0], which nobody needs any more.
+  // Online softmax: P from S, and the correction of O into S[row][0], which lane 0 alone has read.
   template <bool kMasked>
   __device__ __forceinline__ void softmax_step(int first_key) {
     constexpr int kChunksPerThread = ceil_div(Scores::kChunks, kLanesPerRow);
@@ -125,7 +125,6 @@ struct SimtForward {
     }
     row_sum = row_sum * correction + reduce_row(block_sum, [](float a, float b) { return a + b; });
     row_max = new_max;
-    __syncwarp();  // all threads of the row have read S
     if (lane == 0) ptx::st_shared_f32(smem_s + Scores::offset(softmax_row, 0), correction);
   }
 
