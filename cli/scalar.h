@@ -41,6 +41,7 @@ inline std::uint16_t float_to_fp16(float value) {
   if (std::isnan(value)) return sign | 0x7E00;
   const float magnitude = std::abs(value);
   if (magnitude >= 65520.0f) return sign | 0x7C00;
+  if (magnitude == 0) return sign;  // frexp gives it the exponent of 0.5
   int exponent = 0;
   std::frexp(magnitude, &exponent);               // magnitude < 2^exponent
   const int unit = std::max(exponent - 11, -24);  // log2 of the spacing here

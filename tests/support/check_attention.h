@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -45,14 +46,17 @@ struct SolvedCase {
   AttentionCase test_case;
   CaseInputs inputs;
   OracleResult ref, low;
-  std::string origin;  // "FLASHJIT_TEST_SEED=…", for messages
+  std::string origin;                      // "FLASHJIT_TEST_SEED=…", for messages
+  std::optional<std::uint64_t> seed = {};  // that the inputs were drawn from, if they were
 };
 SolvedCase solve(const AttentionCase& test_case, std::uint64_t seed);
 // The same for inputs that the caller made (NaN, infinities).
 SolvedCase solve(const AttentionCase& test_case, CaseInputs inputs);
 
 // O and LSE against the oracle, guard bytes and gaps intact, inputs unchanged. The message of a
-// failure names the case, the seed and the numbers.
+// failure names the case, the seed and the numbers. In fp32 `low` is no worse than what is judged,
+// only another draw of the same rounding noise, so one case in a thousand breaks the rule by
+// chance: such a case fails if it breaks it three times, with new inputs each time.
 Verdict check_attention(TestDevice& device, const SolvedCase& solved);
 inline Verdict check_attention(TestDevice& device, const AttentionCase& c, std::uint64_t seed) {
   return check_attention(device, solve(c, seed));
