@@ -33,7 +33,7 @@ const SafeTensor& fp16_tensor(const SafetensorsFile& file,
 
 CapturedLayer load_layer(const SafetensorsFile& file, int index) {
   const std::string prefix = fmt::format("layer{}.", index);
-  const SafeTensor& q = fp16_tensor(file, prefix + "q", {});
+  const SafeTensor q = fp16_tensor(file, prefix + "q", {});
   CapturedLayer layer;
   layer.name = fmt::format("layer {}", index);
   layer.problem = {.dtype = Dtype::kFp16,
