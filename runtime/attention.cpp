@@ -12,6 +12,7 @@
 #include "select.h"
 #include "selection_memo.h"
 #include "variant_source.h"
+#include "workload.h"
 
 namespace flashjit {
 namespace {
@@ -26,6 +27,8 @@ class Runtime::Impl {
       : options_(options),
         settings_(effective_settings(options)),
         logger_(make_logger(options, settings_)) {
+    if (!settings_.record_file.empty())
+      recorder_ = std::make_unique<WorkloadRecorder>(settings_.record_file, logger_);
     if (options.backend == Backend::kCpu || !open_executor()) {
       cpu_ = std::make_unique<cpu::CpuBackend>(settings_.cpu_threads);
       return;
@@ -36,7 +39,10 @@ class Runtime::Impl {
   void forward(const AttentionArgs& args, Stream stream) {
     const ValidatedProblem call = validate(args);
     if (!has_output(call.shape)) return;
-    if (cpu_) return cpu_->forward(args, call);
+    if (cpu_) {
+      if (recorder_) recorder_->record({call.problem, {}, {}}, call.shape);
+      return cpu_->forward(args, call);
+    }
     executor_->check_pointers(args);
     const Kernel& kernel = find_kernel(call, stream);
     executor_->launch(*kernel.loaded, kernel.info.config, args, call.shape, stream);
@@ -99,6 +105,7 @@ class Runtime::Impl {
       return *kernel;
     }
     const Selection selection = choose(call);
+    if (recorder_) recorder_->record(selection.config, call.shape);
     const Kernel* kernel = registry_->find(selection.config);
     if (kernel == nullptr) {
       if (executor_->is_capturing(stream)) throw_capturing(selection.config);
@@ -146,6 +153,7 @@ class Runtime::Impl {
   std::unique_ptr<cpu::CpuBackend> cpu_;  // either this one, or the next two
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<KernelRegistry> registry_;
+  std::unique_ptr<WorkloadRecorder> recorder_;  // null unless FLASHJIT_RECORD is set
   SelectionMemo memo_;
   std::atomic<std::uint64_t> memo_hits_ = 0;
   mutable std::mutex mutex_;

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <fstream>
 #include <limits>
 #include <system_error>
 
@@ -156,16 +157,10 @@ void WorkloadRecorder::record(const KernelConfig& config, const ProblemShape& sh
 void WorkloadRecorder::append(const std::string& line) {
   if (!opened_) {
     opened_ = true;
-    std::error_code error;
-    if (std::filesystem::exists(file_, error)) {
-      const std::vector<std::byte> bytes = read_file(file_, kMaxFileBytes);
-      std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      while (!text.empty()) {
-        const std::string_view known = text.substr(0, text.find('\n'));
-        lines_.emplace(known);
-        text.remove_prefix(std::min(text.size(), known.size() + 1));
-      }
-    }
+    // Other processes may append while this one reads: their lines come in one write each, so what
+    // is there is whole, and a line that is missed here is only written twice.
+    std::ifstream file(file_);
+    for (std::string known; std::getline(file, known);) lines_.insert(known);
   }
   if (!lines_.insert(line).second) return;
   const UniqueFd fd(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));

@@ -7,6 +7,7 @@
 #include "support/captured_log.h"
 #include "support/catch.h"
 #include "support/child_process.h"
+#include "support/environment.h"
 #include "support/temp_dir.h"
 
 using namespace flashjit;
@@ -223,4 +224,24 @@ TEST_CASE("a workload file that cannot be written costs one warning") {
   }
   CHECK(log.lines() == 1);
   CHECK_THAT(log.text.str(), ContainsSubstring("/proc/no/such/file"));
+}
+
+TEST_CASE("FLASHJIT_RECORD captures what a program computed") {
+  test::TempDir dir;
+  test::ScopedEnvironment environment;
+  environment.set("FLASHJIT_RECORD", (dir / "w.jsonl").string());
+  Options options;
+  options.backend = Backend::kCpu;
+  Runtime runtime(options);
+  const WorkloadProblem item = parse_one(kShort);
+  std::vector<std::uint16_t> memory(7 * 4 * 64), out(memory.size());
+  AttentionArgs args = workload_args(item.problem, item.shape);
+  args.q.data = args.k.data = args.v.data = memory.data();
+  args.o.data = out.data();
+  runtime.forward(args);
+  runtime.forward(args);
+  const auto problems = read_workload(dir / "w.jsonl");
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].problem == item.problem);
+  CHECK(problems[0].shape == item.shape);
 }
