@@ -106,14 +106,16 @@ void bench_problem(const AttentionProblem& problem,
   std::vector<Tensors> sets;
   for (unsigned i = 0; i < kSets; ++i) sets.emplace_back(&device, problem, i);
   std::vector<TimedCall> calls;
-  for (Contender& contender : contenders) {
+  for (const Contender& contender : contenders) {
     calls.push_back(
         {contender.name, [&sets, runtime = contender.runtime.get()](CUstream stream, int set) {
            runtime->forward(sets[static_cast<std::size_t>(set)].args(), stream);
          }});
-  }
-  for (const Contender& contender : contenders) {
-    for (Tensors& tensors : sets) tensors.provide_workspace(&device, *contender.runtime);
+    try {
+      for (Tensors& tensors : sets) tensors.provide_workspace(&device, *contender.runtime);
+    } catch (const Error& error) {
+      calls.back().enqueue = [error](CUstream, int) { throw error; };
+    }
   }
   const Comparison comparison = compare_device_times(device, calls, kSets, policy);
   for (std::size_t i = 0; i < calls.size(); ++i) {

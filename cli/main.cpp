@@ -54,13 +54,21 @@ int run(const Program& program) {
 }  // namespace
 
 CLI::App& add_command(Program& program,
+                      CLI::App& parent,
                       const std::string& name,
                       const std::string& description,
                       std::function<int(Report&)> run) {
-  CLI::App& command = *program.app.add_subcommand(name, description);
+  CLI::App& command = *parent.add_subcommand(name, description);
   command.add_flag("--json", program.json, "One JSON object on stdout instead of text");
   command.callback([&program, run = std::move(run)] { program.run = run; });
   return command;
+}
+
+CLI::App& add_command(Program& program,
+                      const std::string& name,
+                      const std::string& description,
+                      std::function<int(Report&)> run) {
+  return add_command(program, program.app, name, description, std::move(run));
 }
 
 }  // namespace flashjit::cli
@@ -77,6 +85,11 @@ int main(int argc, char** argv) {
   add_inspect(program);
   add_bench(program);
   add_analyze(program);
+  add_check(program);
+  add_build(program);
+  add_preload(program);
+  add_bundle(program);
+  add_cache(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

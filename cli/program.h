@@ -23,7 +23,13 @@ struct Program {
   std::function<int(Report&)> run;  // set by the command that was chosen; returns an ExitCode
 };
 
-// A sub-command with --json; `run` is called after all arguments were parsed.
+// A sub-command of `parent` with --json; `run` is called after all arguments were parsed.
+CLI::App& add_command(Program& program,
+                      CLI::App& parent,
+                      const std::string& name,
+                      const std::string& description,
+                      std::function<int(Report&)> run);
+// The same, of the program itself.
 CLI::App& add_command(Program& program,
                       const std::string& name,
                       const std::string& description,
@@ -35,5 +41,10 @@ void add_list(Program& program);
 void add_inspect(Program& program);
 void add_bench(Program& program);
 void add_analyze(Program& program);
+void add_check(Program& program);  // does nothing in a build without the emulator
+void add_build(Program& program);  // and export
+void add_preload(Program& program);
+void add_bundle(Program& program);  // verify, import, diff
+void add_cache(Program& program);
 
 }  // namespace flashjit::cli

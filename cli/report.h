@@ -12,9 +12,6 @@
 
 namespace flashjit::cli {
 
-inline constexpr std::size_t kTextWidth =
-    100;  // columns of the terminal that output is laid out for
-
 // A named value of a list of facts; `text` is what a person reads, `value` what a program gets.
 struct Fact {
   std::string key, title, text;

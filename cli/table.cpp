@@ -41,8 +41,8 @@ void Table::row(std::vector<Json> cells) {
 std::string Table::text(int indent) const {
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   std::vector<std::string> lines(rows_.size() + 1, margin);
-  std::string rule = margin;
-  bool first = true;
+  std::size_t last_column = 0;  // where the last column begins
+  std::size_t table_width = 0;
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     if (columns_[c].title.empty()) continue;
     std::vector<std::string> cells{columns_[c].title};
@@ -53,16 +53,20 @@ std::string Table::text(int indent) const {
     }
     std::size_t width = 0;
     for (const std::string& cell : cells) width = std::max(width, display_width(cell));
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      lines[i] += (first ? "" : "  ") + pad(cells[i], width, numeric);
-    }
-    for (std::size_t i = 0; i < width + (first ? 0 : 2); ++i) rule += "─";
-    first = false;
+    const std::string gap = table_width == 0 ? "" : "  ";
+    for (std::size_t i = 0; i < lines.size(); ++i) lines[i] += gap + pad(cells[i], width, numeric);
+    last_column = margin.size() + table_width + gap.size();
+    table_width += gap.size() + width;
   }
+  table_width = std::min(table_width, kTextWidth - margin.size());
   std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    text += lines[i].substr(0, lines[i].find_last_not_of(' ') + 1) + "\n";
-    if (i == 0) text += rule + "\n";
+    text += wrap(lines[i].substr(0, lines[i].find_last_not_of(' ') + 1), kTextWidth, last_column) +
+            "\n";
+    if (i > 0) continue;
+    text += margin;
+    for (std::size_t column = 0; column < table_width; ++column) text += "─";
+    text += "\n";
   }
   return text;
 }

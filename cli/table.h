@@ -11,6 +11,9 @@ namespace flashjit::cli {
 
 using Json = nlohmann::ordered_json;
 
+// Columns of the terminal that output is laid out for.
+inline constexpr std::size_t kTextWidth = 100;
+
 struct Column {
   std::string key;    // name in JSON
   std::string title;  // heading, with the unit; "": in JSON only
@@ -26,7 +29,8 @@ class Table {
 
   bool empty() const { return rows_.empty(); }
   std::size_t size() const { return rows_.size(); }
-  // Heading, rule and rows, each line ending in a newline and beginning with `indent` spaces.
+  // Heading, rule and rows, beginning with `indent` spaces. A row wider than kTextWidth goes on in
+  // its last column, on the next line.
   std::string text(int indent = 2) const;
   Json to_json() const;
 

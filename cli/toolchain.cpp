@@ -1,6 +1,7 @@
 #include "cli/toolchain.h"
 
 #include "kernel_registry.h"
+#include "variant_name.h"
 
 namespace flashjit::cli {
 
@@ -25,6 +26,25 @@ std::optional<bool> Toolchain::is_cached(const KernelConfig& config) {
   if (!compiler_) return std::nullopt;
   const VariantSource source = make_variant_source(config, sources_);
   return cache_.find(make_cache_key(source, compiler_->build())).has_value();
+}
+
+CacheHit Toolchain::get(const KernelConfig& config) {
+  const Compiler& compiler = require_compiler();
+  const VariantSource source = make_variant_source(config, sources_);
+  const CacheKey key = make_cache_key(source, compiler.build());
+  if (std::optional<CacheHit> hit = cache_.find(key)) return std::move(*hit);
+  const auto lock = cache_.lock(key);
+  if (std::optional<CacheHit> hit = cache_.find(key))
+    return std::move(*hit);  // another process was faster
+  CacheHit hit{{.key = key,
+                .variant = source.name,
+                .arch = arch_name(config.arch),
+                .compiler_build = compiler.build(),
+                .sources_digest = source.sources_digest,
+                .binary = compiler.compile(source, sources_)},
+               VariantOrigin::kCompiled};
+  cache_.publish(hit.entry);
+  return hit;
 }
 
 Json to_json(const ResourceUse& use) {

@@ -26,6 +26,11 @@ class Toolchain {
   // Throws Error(kNoCompiler) when there is none.
   const Compiler& require_compiler() const;
 
+  // The bundles and the cache directory.
+  CubinCache& cache() { return cache_; }
+  // The variant's entry: from the cache, or compiled and published. Thread-safe. Throws Error.
+  CacheHit get(const KernelConfig& config);
+
   // Whether the variant stands in a bundle or in the cache directory; nothing when the key cannot
   // be told without a compiler.
   std::optional<bool> is_cached(const KernelConfig& config);

@@ -11,6 +11,7 @@
 #include "kernel_src/variant_plan.h"
 #include "select.h"
 #include "variant_source.h"
+#include "workload.h"
 
 namespace flashjit::cli {
 namespace {
@@ -20,22 +21,19 @@ constexpr Dtype kDtypes[] = {Dtype::kFp16, Dtype::kBf16, Dtype::kFp32};
 constexpr int kHeadDims[] = {64, 128, 256};
 constexpr Arch kDefaultArch{9, 0, true};
 
-// Long enough that the choice of a tiling does not depend on it; one head dimension's worth of
-// heads.
-ProblemShape listing_shape() {
+// Long enough that the choice of a tiling does not depend on it.
+ProblemShape listing_shape(const Problem& problem) {
   ProblemShape shape;
   shape.batch = 4;
-  shape.seqlen_q = 4096;
-  shape.seqlen_kv = 4096;
-  shape.num_heads_q = 16;
-  shape.num_heads_kv = 16;
-  shape.softmax_scale = 1.0f;
-  return shape;
+  shape.seqlen_q = shape.seqlen_kv = 4096;
+  shape.num_heads_q = shape.num_heads_kv = 16;
+  return validate(workload_args(problem, shape), false).shape;  // with strides and scale
 }
 
 ListedVariant make_listed(const Problem& problem, Family family, const Arch& arch) {
   ListedVariant listed{problem, family, std::nullopt, ""};
-  const auto tiling = default_tiling(family, problem, listing_shape(), arch, usual_sm_count(arch));
+  const auto tiling =
+      default_tiling(family, problem, listing_shape(problem), arch, usual_sm_count(arch));
   if (tiling) {
     listed.config = KernelConfig{problem, *tiling, arch};
   } else {
@@ -93,20 +91,16 @@ std::vector<ListedVariant> list_variants(const Arch& arch, const VariantFilter& 
 
 KernelConfig require_variant(const std::string& name, const Arch& arch) {
   const std::optional<KernelConfig> config = parse_variant_name(name, arch);
-  if (!config) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("'{}' is not the name of a variant; the nearest names on {} are\n  {}\n"
-                            "`flashjit list --arch {}` prints all",
-                            name,
-                            arch_name(arch),
-                            fmt::join(nearest_names(name, arch), "\n  "),
-                            arch_name(arch)));
-  }
-  if (const char* reason = why_illegal(*config)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{} cannot be built for {}: {}", name, arch_name(arch), reason));
-  }
-  return *config;
+  const char* reason = config ? why_illegal(*config) : "it is not the name of a variant";
+  if (reason == nullptr) return *config;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("'{}' cannot be built for {}: {}. The nearest names are\n  {}\n"
+                          "`flashjit list --arch {}` prints all",
+                          name,
+                          arch_name(arch),
+                          reason,
+                          fmt::join(nearest_names(name, arch), "\n  "),
+                          arch_name(arch)));
 }
 
 Arch require_arch(const std::string& text) {

@@ -1,0 +1,164 @@
+// Usage, exit codes and the commands that only look: list, inspect, doctor.
+#include <set>
+
+#include "cli/run_program.h"
+#include "runtime/variant_name.h"
+#include "support/catch.h"
+
+namespace flashjit::test {
+namespace {
+
+constexpr const char* kMinimal = "fwd_simt_fp16_d64_m64n64";
+
+TEST_CASE("wrong usage exits with 2 and says what is right") {
+  CHECK(run_program("").exit_code == 2);
+  CHECK(run_program("dance").exit_code == 2);
+  CHECK(run_program("list --arch sm_banana").exit_code == 2);
+  CHECK(run_program("list --dtype int8").exit_code == 2);
+  CHECK(run_program("bench --head-dim 12 --device 0", "FLASHJIT_LIBCUDA=/nonexistent").exit_code ==
+        1);
+  CHECK_THAT(run_program("list --arch sm_banana").err, ContainsSubstring("sm_90a"));
+}
+
+TEST_CASE("help and version exit with 0") {
+  CHECK(run_program("--help").exit_code == 0);
+  CHECK_THAT(run_program("--help").out, ContainsSubstring("Exit codes"));
+  CHECK_THAT(run_program("--version").out, ContainsSubstring("flashjit "));
+}
+
+TEST_CASE("an environment variable with a wrong value exits with 2 and is named") {
+  const ProgramRun run = run_program("list --arch sm_80", "FLASHJIT_OFFLINE=maybe");
+  CHECK(run.exit_code == 2);
+  CHECK_THAT(run.err, ContainsSubstring("FLASHJIT_OFFLINE"));
+}
+
+TEST_CASE("list names legal variants of the architecture that was asked for") {
+  for (const std::string arch : {"sm_80", "sm_90a"}) {
+    const ProgramRun run = run_program("list --json --arch " + arch);
+    REQUIRE(run.exit_code == 0);
+    const nlohmann::json rows = run.json().at("variants");
+    std::set<std::string> names, families;
+    for (const nlohmann::json& row : rows) {
+      CHECK(row.at("legal") == true);
+      const std::string name = row.at("variant");
+      const auto config = parse_variant_name(name, *parse_arch(arch));
+      REQUIRE(config);
+      CHECK(names.insert(name).second);
+      families.insert(to_string(config->tiling.family));
+    }
+    CHECK(families.count("sm90") == (arch == "sm_90a" ? 1 : 0));
+    CHECK(families.count("simt") == 1);
+    CHECK(families.count("sm80") == 1);
+  }
+}
+
+TEST_CASE("list --all gives the reason for what is not legal") {
+  const nlohmann::json rows =
+      run_program(
+          "list --json --all --arch sm_80 --family sm90 --dtype bf16 --head-dim 64 --causal")
+          .json()
+          .at("variants");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].at("legal") == false);
+  CHECK_FALSE(rows[0].at("why_not").get<std::string>().empty());
+}
+
+TEST_CASE("the minimal kernel has the plan of the textbook") {
+  const ProgramRun run =
+      run_program(std::string("inspect ") + kMinimal + " --arch sm_90a --plan --json");
+  REQUIRE(run.exit_code == 0);
+  const nlohmann::json rows = run.json().at("smem_plan");
+  REQUIRE(rows.size() == 6);
+  for (int i = 0; i < 3; ++i) CHECK(rows[i].at("bytes") == 8 * 1024);  // Q, K, V: 64 × 64 × 2 bytes
+  for (int i = 3; i < 5; ++i) CHECK(rows[i].at("bytes") == 16 * 1024);  // S, P: 64 × 64 × 4 bytes
+  CHECK(rows[5].at("bytes") == 56 * 1024);
+}
+
+TEST_CASE("an unknown variant exits with 2 and the nearest names") {
+  const ProgramRun run = run_program("inspect fwd_simt_fp16_d64_m64n65 --arch sm_90a");
+  CHECK(run.exit_code == 2);
+  CHECK_THAT(run.err, ContainsSubstring(kMinimal));
+}
+
+TEST_CASE("a variant that is not legal on the architecture says why") {
+  const ProgramRun run = run_program("inspect fwd_sm90_bf16_d128_m128n128s2 --arch sm_80");
+  CHECK(run.exit_code == 2);
+  CHECK_THAT(run.err, ContainsSubstring("sm_80"));
+}
+
+TEST_CASE("inspect shows source, PTX and resources") {
+  const std::string command = std::string("inspect ") + kMinimal + " --arch sm_90a --json";
+  CHECK_THAT(run_program(command + " --source").json().at("source").get<std::string>(),
+             ContainsSubstring(kMinimal));
+  if (!machine_has("NVRTC")) return;
+  const ProgramRun run = run_program(command + " --ptx --resources --log");
+  REQUIRE(run.exit_code == 0);
+  const nlohmann::json document = run.json();
+  CHECK_THAT(document.at("ptx").get<std::string>(), ContainsSubstring(".target sm_90a"));
+  CHECK(document.at("resources").at("registers") > 15);
+  CHECK(document.at("resources").at("registers") < 256);
+  CHECK(document.at("resources").at("smem_bytes") == 56 * 1024);
+  CHECK(document.at("occupancy").at("ctas_per_sm") >= 1);
+}
+
+TEST_CASE("inspect --sass disassembles, or says what to install") {
+  const std::string command = std::string("inspect ") + kMinimal + " --arch sm_90a --sass";
+  if (!machine_has("NVRTC")) return;
+  if (machine_has("nvdisasm")) {
+    CHECK_THAT(run_program(command).out, ContainsSubstring("EXIT"));
+  }
+  const ProgramRun broken = run_program(command, "FLASHJIT_NVDISASM=/bin/false");
+  CHECK(broken.exit_code == 1);
+  CHECK_THAT(broken.err, ContainsSubstring("/bin/false"));
+}
+
+TEST_CASE(
+    "without NVRTC the plan and the source are still shown; PTX is an error that says what is "
+    "missing") {
+  const std::string without = "FLASHJIT_LIBNVRTC=/nonexistent.so";
+  const std::string command = std::string("inspect ") + kMinimal + " --arch sm_80";
+  const ProgramRun look = run_program(command + " --json", without);
+  CHECK(look.exit_code == 0);
+  CHECK(look.json().contains("smem_plan"));
+  CHECK(look.json().contains("notes"));
+  const ProgramRun ptx = run_program(command + " --ptx", without);
+  CHECK(ptx.exit_code == 1);
+  CHECK_THAT(ptx.err, ContainsSubstring("/nonexistent.so"));
+}
+
+TEST_CASE("doctor tells what is there and what is wrong") {
+  const nlohmann::json healthy = run_program("doctor --json").json();
+  std::set<std::string> checks;
+  for (const nlohmann::json& check : healthy.at("checks")) checks.insert(check.at("what"));
+  CHECK(checks ==
+        std::set<std::string>{"GPU", "NVRTC", "cache", "CPU backend", "host compiler", "nvdisasm"});
+  CHECK(healthy.at("settings").size() > 5);
+
+  const ProgramRun sick = run_program(
+      "doctor --json", "FLASHJIT_CACHE_DIR=/dev/null/cache FLASHJIT_LIBNVRTC=/nonexistent.so");
+  CHECK(sick.exit_code == 1);
+  for (const nlohmann::json& check : sick.json().at("checks")) {
+    const bool broken = check.at("what") == "cache" || check.at("what") == "NVRTC";
+    if (!broken) continue;
+    CHECK(check.at("state") == "wrong");
+    CHECK_FALSE(check.at("advice").get<std::string>().empty());
+  }
+}
+
+TEST_CASE("the text output of every looking command fits a terminal of 100 columns") {
+  for (const std::string command : {"doctor",
+                                    "inspect fwd_simt_fp16_d64_m64n64 --arch sm_90a",
+                                    "list --arch sm_90a",
+                                    "analyze --formulas"}) {
+    std::istringstream lines(run_program(command, "FLASHJIT_LIBNVRTC=/nonexistent.so").out);
+    for (std::string line; std::getline(lines, line);) {
+      const auto width =
+          std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; });
+      INFO(command << ": " << line);
+      CHECK(width <= 100);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flashjit::test
