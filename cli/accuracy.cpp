@@ -81,26 +81,33 @@ std::vector<double> low_precision_attention(const AttentionProblem& problem,
   });
 }
 
+Bounds rounding_bounds(Dtype dtype,
+                       const std::vector<double>& exact,
+                       const std::vector<double>& low) {
+  double low_max = 0, low_sum = 0, step_max = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double low_error = std::abs(low[i] - exact[i]);
+    low_max = std::max(low_max, low_error);
+    low_sum += low_error;
+    const double there_and_back =
+        round_to(round_to(round_to(exact[i], dtype) + 0.3, dtype) - 0.3, dtype);
+    step_max = std::max(step_max, std::abs(there_and_back - exact[i]));
+  }
+  return {.max = 2 * low_max + 2 * step_max,
+          .mean = 1.5 * low_sum / static_cast<double>(exact.size())};
+}
+
 Accuracy judge(const void* out,
                Dtype dtype,
                const std::vector<double>& reference,
-               const std::vector<double>& low) {
-  Accuracy accuracy;
-  double low_max = 0, low_mean = 0, step_max = 0;
+               const Bounds& bounds) {
+  Accuracy accuracy{.max_bound = bounds.max, .mean_bound = bounds.mean};
   for (std::size_t i = 0; i < reference.size(); ++i) {
-    const double ref = reference[i];
-    double error = std::abs(load_element(out, dtype, i) - ref);
+    double error = std::abs(load_element(out, dtype, i) - reference[i]);
     if (std::isnan(error)) error = std::numeric_limits<double>::infinity();
     accuracy.max_error = std::max(accuracy.max_error, error);
     accuracy.mean_error += error / static_cast<double>(reference.size());
-    low_max = std::max(low_max, std::abs(low[i] - ref));
-    low_mean += std::abs(low[i] - ref) / static_cast<double>(reference.size());
-    const double there_and_back =
-        round_to(round_to(round_to(ref, dtype) + 0.3, dtype) - 0.3, dtype);
-    step_max = std::max(step_max, std::abs(there_and_back - ref));
   }
-  accuracy.max_bound = 2 * low_max + 2 * step_max;
-  accuracy.mean_bound = 1.5 * low_mean;
   return accuracy;
 }
 

@@ -21,10 +21,18 @@ std::vector<double> low_precision_attention(const AttentionProblem& problem,
                                             const void* k,
                                             const void* v);
 
+// What rounding may cost: max|out − ref| ≤ 2·max|low − exact| + 2·max|(exact + 0.3 − 0.3) − exact|
+// and mean|out − ref| ≤ 1.5·mean|low − exact|.
+struct Bounds {
+  double max = 0, mean = 0;
+};
+Bounds rounding_bounds(Dtype dtype,
+                       const std::vector<double>& exact,
+                       const std::vector<double>& low);
+
 struct Accuracy {
-  double max_error = 0,
-         max_bound = 0;  // max|out − ref| ≤ 2·max|low − ref| + 2·max|(ref + 0.3 − 0.3) − ref|
-  double mean_error = 0, mean_bound = 0;  // mean|out − ref| ≤ 1.5·mean|low − ref|
+  double max_error = 0, max_bound = 0;
+  double mean_error = 0, mean_bound = 0;
 
   bool good() const { return max_error <= max_bound && mean_error <= mean_bound; }
 };
@@ -33,6 +41,6 @@ struct Accuracy {
 Accuracy judge(const void* out,
                Dtype dtype,
                const std::vector<double>& reference,
-               const std::vector<double>& low);
+               const Bounds& bounds);
 
 }  // namespace flashjit::cli

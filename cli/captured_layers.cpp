@@ -61,12 +61,15 @@ CapturedLayers::CapturedLayers(const fs::path& path) : file_(path) {
     std::vector<double>& own = own_output_.emplace_back(layer.problem.q_elements());
     for (std::size_t i = 0; i < own.size(); ++i)
       own[i] = load_element(layer.o, layer.problem.dtype, i);
-    low_.push_back(low_precision_attention(layer.problem, layer.q, layer.k, layer.v));
+    const AttentionProblem& problem = layer.problem;
+    bounds_.push_back(rounding_bounds(problem.dtype,
+                                      exact_attention(problem, layer.q, layer.k, layer.v),
+                                      low_precision_attention(problem, layer.q, layer.k, layer.v)));
   }
 }
 
 Accuracy CapturedLayers::judge_layer(std::size_t i, const void* out) const {
-  return judge(out, layers_[i].problem.dtype, own_output_[i], low_[i]);
+  return judge(out, layers_[i].problem.dtype, own_output_[i], bounds_[i]);
 }
 
 fs::path find_captured_layers(const std::string& chosen) {

@@ -32,7 +32,8 @@ class CapturedLayers {
  private:
   SafetensorsFile file_;
   std::vector<CapturedLayer> layers_;
-  std::vector<std::vector<double>> own_output_, low_;  // of each layer
+  std::vector<std::vector<double>> own_output_;  // of each layer
+  std::vector<Bounds> bounds_;                   // from the inputs alone
 };
 
 // `chosen`, or where a build, an installation or the current directory has the captured file.

@@ -4,11 +4,14 @@
 #include "cli/demo.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
+#include <set>
 
 #include "autotune/measure.h"
 #include "cli/program.h"
+#include "cli/variants.h"
 #include "variant_name.h"
 
 namespace flashjit::cli {
@@ -18,6 +21,13 @@ struct DemoOptions {
   std::string data, backend = "auto";
   int device = 0;
 };
+
+// Short, for tables of a terminal's width.
+std::string kernel_text(const VariantInfo& info) {
+  if (info.cache_key.empty()) return info.name;  // the CPU backend has no variants
+  const Tiling& tiling = info.config.tiling;
+  return fmt::format("{} {}", to_string(tiling.family), tiling_text(tiling));
+}
 
 double ready_ms(const VariantInfo& info) {
   return info.origin == VariantOrigin::kCompiled ? info.compile_ms : info.load_ms;
@@ -39,12 +49,13 @@ double time_us(const Demo& demo, Runtime& runtime, Tensors& tensors) {
 
 void run_first_problems(Demo& demo, Runtime& runtime) {
   Table table({{"dtype", "dtype"},
-               {"variant", "variant"},
+               {"variant", ""},
+               {"kernel", "kernel"},
                {"origin", "origin"},
                {"ready_ms", "ready ms", 1},
                {"max_error", "max error", 7},
                {"max_bound", "bound", 7},
-               {"verdict", "within"}});
+               {"verdict", "verdict"}});
   AttentionProblem problem{.dtype = Dtype::kFp16,
                            .batch = 1,
                            .seqlen_q = 113,
@@ -62,12 +73,13 @@ void run_first_problems(Demo& demo, Runtime& runtime) {
     Tensors tensors(demo.device, problem, q.data(), k.data(), v.data());
     const VariantInfo info = runtime.prepare(tensors.args());
     demo.run(runtime, tensors);
-    const Accuracy accuracy = judge(tensors.output().data(),
-                                    dtype,
-                                    exact_attention(problem, q.data(), k.data(), v.data()),
-                                    low_precision_attention(problem, q.data(), k.data(), v.data()));
+    const std::vector<double> exact = exact_attention(problem, q.data(), k.data(), v.data());
+    const std::vector<double> low = low_precision_attention(problem, q.data(), k.data(), v.data());
+    const Accuracy accuracy =
+        judge(tensors.output().data(), dtype, exact, rounding_bounds(dtype, exact, low));
     table.row({to_string(dtype),
                info.name,
+               kernel_text(info),
                to_string(info.origin),
                ready_ms(info),
                accuracy.max_error,
@@ -85,14 +97,16 @@ void run_layers(Demo& demo,
                 const CapturedLayers& captured,
                 std::vector<Tensors>& layers) {
   Table table({{"layer", "layer"},
-               {"variant", "variant"},
+               {"variant", ""},
+               {"kernel", "kernel"},
                {"origin", "origin"},
                {"ready_ms", "ready ms", 1},
                {"max_error", "max error", 6},
                {"max_bound", "bound", 6},
-               {"verdict", "within"},
+               {"verdict", "verdict"},
                {"time_us", "µs", 1},
                {"tflops", "TFLOP/s", demo.device != nullptr ? 2 : 4}});
+  std::set<std::string> names;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     demo.report.progress("running " + captured.layers()[i].name + " …");
     const VariantInfo info = runtime.prepare(layers[i].args());
@@ -100,8 +114,10 @@ void run_layers(Demo& demo,
     demo.run(runtime, layers[i]);
     const Accuracy accuracy = captured.judge_layer(i, layers[i].output().data());
     const double us = time_us(demo, runtime, layers[i]);
+    names.insert(info.name);
     table.row({captured.layers()[i].name,
                info.name,
+               kernel_text(info),
                to_string(info.origin),
                ready_ms(info),
                accuracy.max_error,
@@ -110,10 +126,11 @@ void run_layers(Demo& demo,
                us,
                layers[i].problem().flops() / us / 1e6});
   }
-  demo.report.table(
-      "layers",
-      "3. Attention of all-MiniLM-L6-v2 on a page of English, against the model's own output",
-      table);
+  demo.report.heading(
+      "3. Attention of all-MiniLM-L6-v2 on a page of English, against the model's own output");
+  if (demo.device != nullptr)
+    demo.report.line(fmt::format("  variant: {}", fmt::join(names, ", ")));
+  demo.report.table("layers", "", table);
 }
 
 int run_demo(const DemoOptions& options, Report& report) {

@@ -68,17 +68,19 @@ void compare_families(Demo& demo, const CapturedLayers& captured, std::vector<Te
   const Comparison comparison =
       compare_device_times(*demo.device, calls, num_sets, {.rounds = 24, .max_seconds = 1});
   Table table({{"family", "family"},
-               {"variant", "variant"},
+               {"variant", ""},
+               {"tile", "tile"},
                {"time_us", "µs", 1},
                {"tflops", "TFLOP/s", 2},
                {"speedup", "speed-up", 1},
                {"max_error", "max error", 6},
                {"max_bound", "bound", 6},
-               {"verdict", "within"}});
+               {"verdict", "verdict"}});
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Measurement& m = comparison.measurements[i];
     table.row({calls[i].name,
                runs[i].info.name,
+               tiling_text(runs[i].info.config.tiling),
                m.median_us,
                layers[0].problem().flops() / m.median_us / 1e6,
                comparison.paired_ratio(0, i),
@@ -102,11 +104,11 @@ void show_gpu_variants(Demo& demo, const AttentionProblem& problem) {
   }
   Table table({{"variant", "variant"},
                {"arch", "arch"},
-               {"compile_ms", "compile ms", 0},
-               {"registers", "registers"},
-               {"spill_bytes", "spill B"},
+               {"compile_ms", "ms", 0},
+               {"registers", "regs"},
+               {"spill_bytes", "spill"},
                {"smem_bytes", "smem B"},
-               {"ctas_per_sm", "CTAs/SM"}});
+               {"ctas_per_sm", "CTAs"}});
   const ValidatedProblem validated =
       validate(problem.args(nullptr, nullptr, nullptr, nullptr), false);
   constexpr Arch kAmpere{8, 0, false}, kHopper{9, 0, true};

@@ -30,49 +30,42 @@ VariantFilter make_filter(const ListOptions& options) {
 int run_list(const ListOptions& options, Report& report) {
   const Arch arch = require_arch(options.arch);
   Toolchain toolchain;
-  Table table({{"variant", "variant"},
+  Table legal({{"variant", "variant"},
                {"tiling", "tile"},
                {"threads", "threads"},
                {"smem_bytes", "smem B"},
-               {"legal", "legal"},
-               {"cached", "cached"},
-               {"why_not", "why not"}});
-  int illegal = 0, known = 0;
+               {"legal", ""},
+               {"cached", "cached"}});
+  Table illegal({{"problem", "problem"}, {"legal", ""}, {"why_not", "why not"}});
   for (const ListedVariant& listed : list_variants(arch, make_filter(options))) {
     if (listed.config) {
       const KernelConfig& config = *listed.config;
       const std::optional<bool> cached = toolchain.is_cached(config);
-      known += cached.value_or(false) ? 1 : 0;
-      table.row({variant_name(config),
+      legal.row({variant_name(config),
                  tiling_text(config.tiling),
                  num_threads(config),
                  smem_bytes(config),
                  true,
-                 cached ? Json(*cached) : Json(),
-                 ""});
-      continue;
+                 cached ? Json(*cached) : Json()});
+    } else {
+      const Problem& problem = listed.problem;
+      illegal.row({fmt::format("fwd_{}_{}_d{}{}",
+                               to_string(listed.family),
+                               to_string(problem.dtype),
+                               problem.head_dim_qk,
+                               problem.mask == MaskKind::kCausal ? "_causal" : ""),
+                   false,
+                   listed.why_not});
     }
-    ++illegal;
-    if (!options.all) continue;
-    const Problem& problem = listed.problem;
-    table.row({fmt::format("fwd_{}_{}_d{}{}",
-                           to_string(listed.family),
-                           to_string(problem.dtype),
-                           problem.head_dim_qk,
-                           problem.mask == MaskKind::kCausal ? "_causal" : ""),
-               Json(),
-               Json(),
-               Json(),
-               false,
-               Json(),
-               listed.why_not});
   }
   report.value("arch", arch_name(arch));
   report.table(
-      "variants", "Variants for " + arch_name(arch) + ", default tiling of each family", table);
-  if (illegal > 0 && !options.all) {
-    report.note(
-        fmt::format("{} problems have no legal tiling in one family; --all shows them.", illegal));
+      "variants", "Variants for " + arch_name(arch) + ", default tiling of each family", legal);
+  if (options.all) {
+    report.table("not_legal", "Not legal", illegal);
+  } else if (!illegal.empty()) {
+    report.note(fmt::format("{} problems have no legal tiling in one family; --all shows them.",
+                            illegal.size()));
   }
   if (toolchain.compiler() == nullptr) {
     report.note("Cached: not known, as keys name the compiler: " + toolchain.compiler_error());

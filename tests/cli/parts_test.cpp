@@ -121,15 +121,18 @@ TEST_CASE("attention to equal keys is the mean of the visible values") {
 }
 
 TEST_CASE("judge accepts what rounding explains, and nothing else") {
-  const std::vector<double> reference{0.5, -0.25, 1.0}, low{0.5002, -0.2501, 1.0004};
+  const std::vector<double> exact{0.5, -0.25, 1.0};
+  const Bounds bounds = rounding_bounds(Dtype::kFp32, exact, {0.5002, -0.2501, 1.0004});
+  CHECK(bounds.max == Approx(0.0008).epsilon(0.01));
+  CHECK(bounds.mean == Approx(1.5 * 0.0007 / 3));
   std::vector<float> out{0.5f, -0.25f, 1.0f};
-  CHECK(judge(out.data(), Dtype::kFp32, reference, low).good());
+  CHECK(judge(out.data(), Dtype::kFp32, exact, bounds).good());
   out[1] = -0.2f;
-  CHECK_FALSE(judge(out.data(), Dtype::kFp32, reference, low).good());
+  CHECK_FALSE(judge(out.data(), Dtype::kFp32, exact, bounds).good());
   out[1] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_FALSE(judge(out.data(), Dtype::kFp32, reference, low).good());
-  out = {0.5003f, -0.2502f, 1.0005f};  // inside the bound of the maximum, outside that of the mean
-  CHECK_FALSE(judge(out.data(), Dtype::kFp32, reference, {0.5, -0.25, 1.0004}).good());
+  CHECK_FALSE(judge(out.data(), Dtype::kFp32, exact, bounds).good());
+  out = {0.5007f, -0.2507f, 1.0007f};  // inside the bound of the maximum, outside that of the mean
+  CHECK_FALSE(judge(out.data(), Dtype::kFp32, exact, bounds).good());
 }
 
 }  // namespace
