@@ -40,7 +40,6 @@ inline std::uint16_t float_to_fp16(float value) {
   const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
   if (std::isnan(value)) return sign | 0x7E00;
   const float magnitude = std::abs(value);
-  if (magnitude == 0) return sign;
   if (magnitude >= 65520.0f) return sign | 0x7C00;
   if (magnitude == 0) return sign;  // frexp gives it the exponent of 0.5
   int exponent = 0;
