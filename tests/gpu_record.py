@@ -137,6 +137,8 @@ def sanitize(tool: str, programs: list) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only compare the record with the sources")
+    parser.add_argument("--pending", metavar="REASON",
+                        help="mark the record, of other sources by now, as to be run again for this reason")
     parser.add_argument("--digest", action="store_true", help="only print the digest of the sources")
     parser.add_argument("--build", default="build/release", help="build directory (default: %(default)s)")
     parser.add_argument("--no-sanitizer", action="store_true", help="leave compute-sanitizer out")
@@ -145,6 +147,10 @@ def main() -> int:
     if arguments.digest:
         print(sources_digest())
         return 0
+    if arguments.pending:
+        record = json.loads(arguments.out.read_text()) | {"pending": arguments.pending}
+        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+        return check(arguments.out)
     if arguments.check:
         return check(arguments.out)
     record = describe_device() | {"sources_digest": sources_digest()}

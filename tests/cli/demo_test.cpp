@@ -6,13 +6,13 @@
 
 #include "cli/run_program.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temp_dir.h"
 
 namespace flashjit::test {
 namespace {
 
-const std::string kLayers =
-    std::string(FLASHJIT_SOURCE_DIR) + "/tests/data/minilm_attention.safetensors";
+const std::string kLayers = source_dir() / "tests/data/minilm_attention.safetensors";
 const std::string kNoCompiler = "FLASHJIT_LIBNVRTC=/nonexistent.so";
 
 std::string read_layers() {

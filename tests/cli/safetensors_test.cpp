@@ -7,6 +7,7 @@
 
 #include "flashjit/error.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 namespace flashjit::cli {
 namespace {
@@ -109,7 +110,7 @@ TEST_CASE("safetensors: a file that cannot be read is an I/O error that names it
 }
 
 TEST_CASE("safetensors: the captured transformer layers are complete and aligned") {
-  const SafetensorsFile file(FLASHJIT_SOURCE_DIR "/tests/data/minilm_attention.safetensors");
+  const SafetensorsFile file(test::source_dir() / "tests/data/minilm_attention.safetensors");
   CHECK(file.tensors().size() == 24);
   for (const auto& [name, tensor] : file.tensors()) {
     INFO(name);

@@ -11,15 +11,14 @@
 #include "gpu/cuda_test_device.h"
 #include "support/catch.h"
 #include "support/check_attention.h"
+#include "support/paths.h"
 #include "variant_source.h"
 
 namespace flashjit::test {
 namespace {
 
 Options options_for(Family family) {
-  return {.backend = Backend::kCuda,
-          .family = family,
-          .cache_dir = FLASHJIT_BUILD_DIR "/gpu_test_cache"};
+  return {.backend = Backend::kCuda, .family = family, .cache_dir = build_dir() / "gpu_test_cache"};
 }
 
 struct Tally {

@@ -6,6 +6,7 @@
 #include "gpu/cuda_test_device.h"
 #include "support/catch.h"
 #include "support/check_attention.h"
+#include "support/paths.h"
 
 namespace flashjit::test {
 namespace {
@@ -59,7 +60,7 @@ class Call {
 };
 
 Options test_options() {
-  return {.backend = Backend::kCuda, .cache_dir = FLASHJIT_BUILD_DIR "/gpu_test_cache"};
+  return {.backend = Backend::kCuda, .cache_dir = build_dir() / "gpu_test_cache"};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "fuzz/fuzz_targets.h"
 #include "runtime/posix_file.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace flashjit;
 namespace fs = std::filesystem;
@@ -16,8 +17,7 @@ TEST_CASE("the parsers keep their promises on the kept corpus") {
       {"workload", test::fuzz_workload},
   }));
   int files = 0;
-  for (const auto& item :
-       fs::directory_iterator(fs::path(FLASHJIT_SOURCE_DIR) / "tests/fuzz/corpus" / name)) {
+  for (const auto& item : fs::directory_iterator(test::source_dir() / "tests/fuzz/corpus" / name)) {
     target(read_file(item.path(), 1 << 20));  // aborts the program when a promise breaks
     ++files;
   }

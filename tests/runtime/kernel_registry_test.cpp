@@ -11,6 +11,7 @@
 
 #include "kernel_table.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "variant_source.h"
 
 using namespace flashjit;
@@ -197,7 +198,7 @@ TEST_CASE("another compiler build or another source is another variant") {
   CHECK(executor.compiles == 2);
 
   const fs::path dir = scratch.path / "kernel_src";
-  fs::copy(fs::path(FLASHJIT_SOURCE_DIR) / "kernel_src", dir, fs::copy_options::recursive);
+  fs::copy(test::source_dir() / "kernel_src", dir, fs::copy_options::recursive);
   Scratch edited;
   edited.settings.cache_dir = scratch.settings.cache_dir;
   edited.settings.kernel_dir = dir;

@@ -5,6 +5,7 @@
 
 #include "flashjit/error.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace flashjit;
 namespace fs = std::filesystem;
@@ -102,8 +103,7 @@ TEST_CASE("a directory that cannot be read is an io error") {
 
 TEST_CASE("the embedded sources are the files of kernel_src") {
   const KernelSources embedded = KernelSources::embedded();
-  const KernelSources directory =
-      KernelSources::from_directory(fs::path(FLASHJIT_SOURCE_DIR) / "kernel_src");
+  const KernelSources directory = KernelSources::from_directory(test::source_dir() / "kernel_src");
   CHECK(embedded.files() == directory.files());
   CHECK(embedded.files().count("kernel_config.h") == 1);
 }

@@ -6,6 +6,7 @@
 
 #include "kernel_src/variant_plan.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace flashjit;
 
@@ -38,8 +39,8 @@ TEST_CASE("generated source is what it was") {
   for (const Golden& golden : kGoldens) {
     const std::optional<KernelConfig> config = parse_variant_name(golden.name, golden.arch);
     REQUIRE(config.has_value());
-    const std::string path =
-        std::string(FLASHJIT_SOURCE_DIR "/tests/runtime/golden/") + golden.name + ".cu";
+    const std::filesystem::path path =
+        test::source_dir() / "tests/runtime/golden" / (std::string(golden.name) + ".cu");
     if (std::getenv("FLASHJIT_UPDATE_GOLDEN") != nullptr) {
       std::ofstream(path) << variant_source(*config);
     }
