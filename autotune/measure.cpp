@@ -94,21 +94,26 @@ std::vector<std::size_t> working_calls(const GpuStream& stream,
   return working;
 }
 
-// One graph for each (rotation, input set) that occurs; the pairs repeat after as many rounds.
+// As many graphs as rotations of the order, each with the next input set; they repeat. Enough that
+// a call's place in the round evens out: a graph for each call would make the preparation
+// quadratic.
+constexpr std::size_t kRotations = 8;
+
 std::vector<std::unique_ptr<Round>> make_rounds(const Device& device,
                                                 const GpuStream& stream,
                                                 std::span<const TimedCall> calls,
                                                 const std::vector<std::size_t>& working,
                                                 int num_sets,
                                                 const GpuBuffer& flush) {
+  const std::size_t sets = static_cast<std::size_t>(num_sets);
   const std::size_t count =
-      std::max<std::size_t>({working.size(), static_cast<std::size_t>(num_sets), 2});
+      std::max(std::min(working.size(), kRotations), std::max<std::size_t>(sets, 2));
   std::vector<std::unique_ptr<Round>> rounds;
   for (std::size_t r = 0; r < count; ++r) {
     std::vector<std::size_t> order = working;
-    std::rotate(
-        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(r % order.size()), order.end());
-    const int set = static_cast<int>(r % static_cast<std::size_t>(num_sets));
+    const std::size_t first = r * order.size() / count;
+    std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first), order.end());
+    const int set = static_cast<int>(r % sets);
     rounds.push_back(std::make_unique<Round>(device, stream, calls, order, set, flush));
   }
   return rounds;

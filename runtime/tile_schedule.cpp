@@ -1,18 +1,20 @@
 #include "tile_schedule.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace flashjit {
 namespace {
 
-// Where the device does not say: two thirds of an H100's 50 MB.
-constexpr std::int64_t kDefaultSectionBytes = std::int64_t(32) << 20;
+// Where the device does not say: an H100.
+constexpr std::int64_t kDefaultL2Bytes = std::int64_t(50) << 20;
+constexpr int kDefaultSmCount = 132;
 
-// Two waves or more on the largest GPUs: the tail of the launch is then one short tile. Measured:
-// causal head_dim 256 at 16k tokens .90 → .95 of the tensor peak, 128 at 512 tokens 285 → 329
-// TFLOP/s.
-constexpr int kTailTiles = 512;
+// Waves of tiles, one wave being a tile for each SM. A section of less than two would drain before
+// it has shared anything; four waves of longest-first tiles end a launch on short ones.
+constexpr int kMinSectionWaves = 2;
+constexpr int kTailWaves = 4;
+
+std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // K and V of one (batch, q_head) pair; the heads of a group share theirs.
 std::int64_t bytes_per_pair(const Problem& problem, const ProblemShape& shape) {
@@ -29,16 +31,22 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
   const std::int64_t num_pairs = std::int64_t(shape.num_heads_q) * shape.batch;
   const std::int64_t num_m_blocks =
       (std::int64_t(shape.seqlen_q) + config.tiling.block_m - 1) / config.tiling.block_m;
-  // A third of the L2 is left to Q, O and to what the next section brings in.
-  const std::int64_t budget =
-      device.l2_bytes > 0 ? std::int64_t(device.l2_bytes) / 3 * 2 : kDefaultSectionBytes;
-  const std::int64_t fitting =
-      std::clamp<std::int64_t>(budget / bytes_per_pair(config.problem, shape), 1, num_pairs);
-  const std::int64_t tail =
-      std::min<std::int64_t>((kTailTiles + num_m_blocks - 1) / num_m_blocks, num_pairs);
+  const std::int64_t sms = device.sm_count > 0 ? device.sm_count : kDefaultSmCount;
+  const std::int64_t l2_bytes =
+      device.l2_bytes > 0 ? std::int64_t(device.l2_bytes) : kDefaultL2Bytes;
+  // K and V of a section get a third of the L2: Q and O stream through it as well, and both halves
+  // of an H100's hold copies of what all SMs read. Measured at 512 tokens, causal: 291 TFLOP/s with
+  // two thirds, 329 with one (head_dim 128), 271 and 308 (head_dim 256).
+  const std::int64_t fitting = l2_bytes / 3 / bytes_per_pair(config.problem, shape);
+  const std::int64_t two_waves = ceil_divide(kMinSectionWaves * sms, num_m_blocks);
+  const std::int64_t section = std::clamp(std::max(fitting, two_waves), std::int64_t(1), num_pairs);
+  // The tail ends the launch. On short sequences four waves are more heads than the L2 holds, so it
+  // stops at half a wave of heads: beyond that no two CTAs would read the same keys at a time.
+  const std::int64_t tail = std::min(
+      {ceil_divide(kTailWaves * sms, num_m_blocks), std::max(section, sms / 2), num_pairs});
   return {.num_m_blocks = int(num_m_blocks),
           .num_tiles = int(num_m_blocks * num_pairs),
-          .heads_per_section = int(std::bit_floor(std::uint64_t(fitting))),
+          .heads_per_section = int(section),
           .tail_heads = int(tail)};
 }
 

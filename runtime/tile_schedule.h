@@ -6,8 +6,8 @@
 
 namespace flashjit {
 
-// Sections by the size of the device's L2, and for causal a last section of about 512 tiles, so
-// that a launch ends on short tiles. Pure arithmetic.
+// Sections by the size of the device's L2, and for causal a last section of about four waves of
+// tiles, so that a launch ends on short ones. Pure arithmetic.
 TileSchedule make_tile_schedule(const KernelConfig& config,
                                 const ProblemShape& shape,
                                 const DeviceInfo& device);

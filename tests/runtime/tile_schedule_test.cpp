@@ -1,5 +1,7 @@
 #include "tile_schedule.h"
 
+#include <algorithm>
+
 #include "support/catch.h"
 
 using namespace flashjit;
@@ -7,6 +9,7 @@ using namespace flashjit;
 namespace {
 
 constexpr std::size_t kH100L2 = std::size_t(50) << 20;
+constexpr int kSmCount = 132;
 
 KernelConfig config_of(int block_m, Schedule schedule = Schedule::kDynamic) {
   KernelConfig config;
@@ -27,9 +30,13 @@ ProblemShape shape_of(int batch, int heads_q, int heads_kv, int seqlen_q, int se
   return shape;
 }
 
-TileSchedule schedule_of(const ProblemShape& shape, int block_m = 192, std::size_t l2 = kH100L2) {
+TileSchedule schedule_of(const ProblemShape& shape,
+                         int block_m = 192,
+                         std::size_t l2 = kH100L2,
+                         int sm_count = kSmCount) {
   DeviceInfo device;
   device.l2_bytes = l2;
+  device.sm_count = sm_count;
   return make_tile_schedule(config_of(block_m), shape, device);
 }
 
@@ -42,34 +49,49 @@ TEST_CASE("a schedule counts the tiles of every head, the last one short") {
   CHECK(schedule_of(shape_of(1, 1, 1, 1, 1)).num_tiles == 1);
 }
 
-TEST_CASE("K and V of a section fit in two thirds of the L2, and no longer one power of two more") {
+TEST_CASE("a section is what fits in a third of the L2, or two waves of tiles where that is more") {
   for (const int seqlen : {64, 1000, 4096, 16384, 100000}) {
     for (const int heads_kv : {16, 4, 1}) {
-      const ProblemShape shape = shape_of(8, 16, heads_kv, seqlen, seqlen);
+      const TileSchedule schedule = schedule_of(shape_of(8, 16, heads_kv, seqlen, seqlen));
       const double pair_bytes = 2.0 * (128 + 128) * seqlen * heads_kv / 16;
-      const int heads = schedule_of(shape).heads_per_section;
+      const int heads = schedule.heads_per_section;
       CAPTURE(seqlen, heads_kv, heads);
-      CHECK((heads & (heads - 1)) == 0);
-      CHECK((heads == 1 || heads * pair_bytes <= kH100L2 * 2.0 / 3));
-      CHECK((heads * 2 > 8 * 16 || heads * 2 * pair_bytes > kH100L2 * 2.0 / 3));
+      const auto is_enough = [&](int count) {
+        return (count + 1) * pair_bytes > kH100L2 / 3.0 &&
+               count * schedule.num_m_blocks >= 2 * kSmCount;
+      };
+      CHECK((heads == 8 * 16 || is_enough(heads)));
+      CHECK((heads == 1 || !is_enough(heads - 1)));
     }
   }
 }
 
-TEST_CASE("a device that does not tell its L2 gets sections as well") {
-  const TileSchedule unknown = schedule_of(shape_of(1, 64, 64, 16384, 16384), 192, 0);
-  CHECK(unknown.heads_per_section == 4);  // 8 MiB a head
+TEST_CASE("a device that does not tell its size is taken for an H100") {
+  const ProblemShape shape = shape_of(1, 64, 64, 16384, 16384);
+  const TileSchedule known = schedule_of(shape);
+  const TileSchedule unknown = schedule_of(shape, 192, 0, 0);
+  CHECK(unknown.heads_per_section == known.heads_per_section);
+  CHECK(unknown.tail_heads == known.tail_heads);
 }
 
-TEST_CASE("the last section holds 512 tiles or all of them") {
+TEST_CASE("the last section holds four waves of tiles, or less where these are many heads") {
   for (const int seqlen : {1, 191, 512, 4096, 300000}) {
     const TileSchedule schedule = schedule_of(shape_of(4, 32, 32, seqlen, seqlen));
-    CAPTURE(seqlen);
+    CAPTURE(seqlen, schedule.tail_heads);
     const int tail_tiles = schedule.tail_heads * schedule.num_m_blocks;
-    CHECK((tail_tiles >= 512 || schedule.tail_heads == 4 * 32));
-    CHECK(tail_tiles - schedule.num_m_blocks < 512);
+    const bool all_fit = tail_tiles >= 4 * kSmCount;
+    CHECK((all_fit || schedule.tail_heads == 4 * 32 ||
+           schedule.tail_heads == std::max(schedule.heads_per_section, kSmCount / 2)));
+    CHECK(tail_tiles - schedule.num_m_blocks < 4 * kSmCount);
     CHECK(schedule.tail_heads >= 1);
   }
+}
+
+TEST_CASE("short causal sequences: no more heads at a time than the L2 holds") {
+  // 512 (batch, head) pairs of 256 KB, 4 tiles each.
+  const TileSchedule schedule = schedule_of(shape_of(32, 16, 16, 512, 512), 128);
+  CHECK(schedule.heads_per_section == 66);
+  CHECK(schedule.tail_heads == 66);
 }
 
 TEST_CASE("persistent launches have one CTA for each SM at most") {
