@@ -6,14 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "check_problem.h"
 #include "emulator_executor.h"
 #include "runtime/kernel_registry.h"
 
 namespace flashjit::emu {
-
-struct CheckShape {
-  int batch = 1, seqlen_q = 200, seqlen_kv = 200, num_heads_q = 2, num_heads_kv = 1;
-};
 
 struct CheckOptions {
   CheckShape shape;

@@ -1,7 +1,10 @@
 #include "variant_launch.h"
 
+#include <optional>
+
 #include "emulator/core/launch.h"
 #include "emulator/core/tensor_map.h"
+#include "guarded_buffer.h"
 #include "kernel_src/variant_plan.h"
 #include "runtime/launch.h"
 #include "runtime/tile_schedule.h"
@@ -111,13 +114,12 @@ Stats launch_variant(const KernelConfig& config,
   if (config.tiling.family == Family::kSm90) {
     return launch_sm90(config, kernels, args, shape, device, geometry, params, options);
   }
-  std::vector<std::byte> workspace;
+  // Of its own for each call: NaN where nothing was written, and no neighbour to read or damage.
   const std::size_t bytes = workspace_bytes(config, shape, device);
+  std::optional<GuardedBuffer> workspace;
   params.workspace = args.workspace;
   if (bytes > 0 && args.workspace == nullptr) {
-    workspace.resize(bytes + 256);
-    const auto start = reinterpret_cast<std::uintptr_t>(workspace.data());
-    params.workspace = workspace.data() + (256 - start % 256) % 256;
+    params.workspace = workspace.emplace((bytes + 255) / 256 * 256).data();
   }
   return launch_all(kernels, geometry, params, options);
 }

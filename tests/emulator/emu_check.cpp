@@ -1,7 +1,13 @@
-// `emu_check VARIANT…` checks variants by name on the emulator; what tests/emulator/mutate.py and
-// people at a shell call. Exit code 0: nothing found; 1: a finding; 2: bad usage; 3: does not
-// compile.
+// `emu_check VARIANT…` checks variants by name on the emulator; what emulator/mutate.py and people
+// at a shell call. Exit code 0: nothing found; 1: a finding; 2: bad usage; 3: does not compile.
+//
+//   shape=1,200,330,4,2          batch, seqlen_q, seqlen_kv, heads_q, heads_kv; with any of large,
+//                                special, bhsd, topleft and scale=X behind, separated by commas
+//   seed=1 schedules=10          one after another until a finding, each if `each` stands there
+//   kernels=DIRECTORY            kernel sources instead of the built-in ones
+//   cache=DIRECTORY workers=1 steps=400000000 norace nopoison banks
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -16,23 +22,41 @@ struct Arguments {
   std::vector<std::string> variants;
   std::vector<emu::CheckShape> shapes;
   emu::CheckOptions options;
+  bool each = false;
   Settings settings = read_settings();
 };
+
+bool parse_shape(const std::string& text, emu::CheckShape& s) {
+  std::istringstream words(text);
+  std::string word;
+  for (int* number : {&s.batch, &s.seqlen_q, &s.seqlen_kv, &s.num_heads_q, &s.num_heads_kv}) {
+    if (!std::getline(words, word, ',') || std::sscanf(word.c_str(), "%d", number) != 1)
+      return false;
+  }
+  while (std::getline(words, word, ',')) {
+    if (word == "large") {
+      s.inputs = emu::CheckInputs::kLarge;
+    } else if (word == "special") {
+      s.inputs = emu::CheckInputs::kSpecial;
+    } else if (word == "bhsd") {
+      s.bhsd = true;
+    } else if (word == "topleft") {
+      s.top_left = true;
+    } else if (word.starts_with("scale=")) {
+      s.softmax_scale = std::stof(word.substr(6));
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
 
 bool parse(const std::string& argument, Arguments& arguments) {
   const std::string value = argument.substr(argument.find('=') + 1);
   emu::Options& detectors = arguments.options.detectors;
   if (argument.starts_with("shape=")) {
     emu::CheckShape s;
-    if (std::sscanf(value.c_str(),
-                    "%d,%d,%d,%d,%d",
-                    &s.batch,
-                    &s.seqlen_q,
-                    &s.seqlen_kv,
-                    &s.num_heads_q,
-                    &s.num_heads_kv) != 5) {
-      return false;
-    }
+    if (!parse_shape(value, s)) return false;
     arguments.shapes.push_back(s);
   } else if (argument.starts_with("schedules=")) {
     arguments.options.schedules = std::stoi(value);
@@ -44,6 +68,10 @@ bool parse(const std::string& argument, Arguments& arguments) {
     arguments.settings.kernel_dir = value;
   } else if (argument.starts_with("cache=")) {
     arguments.settings.cache_dir = value;
+  } else if (argument.starts_with("steps=")) {
+    detectors.max_steps = std::stoull(value);
+  } else if (argument == "each") {
+    arguments.each = true;
   } else if (argument == "norace") {
     detectors.detect_races = false;
   } else if (argument == "nopoison") {
@@ -58,9 +86,35 @@ bool parse(const std::string& argument, Arguments& arguments) {
   return true;
 }
 
+// One check and its line.
+bool check(emu::Checker& checker,
+           const std::string& name,
+           const KernelConfig& config,
+           const emu::CheckOptions& options) {
+  const emu::CheckReport report = checker.check(config, options);
+  const emu::CheckShape& s = options.shape;
+  std::printf(
+      "%s b%d q%d kv%d h%d/%d seed %llu: %s, %d schedules, %.3f s each, errors O %.2g LSE %.2g\n",
+      name.c_str(),
+      s.batch,
+      s.seqlen_q,
+      s.seqlen_kv,
+      s.num_heads_q,
+      s.num_heads_kv,
+      static_cast<unsigned long long>(report.seed),
+      report.ok ? "ok" : report.kind.c_str(),
+      report.schedules,
+      report.seconds / report.schedules,
+      report.worst_o,
+      report.worst_lse);
+  if (!report.ok) std::printf("  %s\n", report.message.c_str());
+  std::fflush(stdout);
+  return report.ok;
+}
+
 int run(Arguments& arguments) {
   emu::Checker checker(arguments.settings, make_logger(Options{}, arguments.settings));
-  int result = 0;
+  bool ok = true;
   for (const std::string& name : arguments.variants) {
     const bool hopper = name.starts_with("fwd_sm90");
     const auto config = parse_variant_name(name, Arch{hopper ? 9 : 8, 0, hopper});
@@ -69,30 +123,18 @@ int run(Arguments& arguments) {
       return 2;
     }
     for (const emu::CheckShape& shape : arguments.shapes) {
-      arguments.options.shape = shape;
-      const emu::CheckReport report = checker.check(*config, arguments.options);
-      std::printf("%s b%d q%d kv%d h%d/%d: %s, %d schedules, %.3f s each, errors O %.2g LSE %.2g\n",
-                  name.c_str(),
-                  shape.batch,
-                  shape.seqlen_q,
-                  shape.seqlen_kv,
-                  shape.num_heads_q,
-                  shape.num_heads_kv,
-                  report.ok ? "ok" : report.kind.c_str(),
-                  report.schedules,
-                  report.seconds / report.schedules,
-                  report.worst_o,
-                  report.worst_lse);
-      if (!report.ok) {
-        std::printf("seed %llu: %s\n",
-                    static_cast<unsigned long long>(report.seed),
-                    report.message.c_str());
-        result = 1;
+      emu::CheckOptions options = arguments.options;
+      options.shape = shape;
+      if (!arguments.each) {
+        ok = check(checker, name, *config, options) && ok;
+        continue;
       }
-      std::fflush(stdout);
+      options.schedules = 1;
+      for (int i = 0; i < arguments.options.schedules; ++i, ++options.seed)
+        ok = check(checker, name, *config, options) && ok;
     }
   }
-  return result;
+  return ok ? 0 : 1;
 }
 
 }  // namespace
