@@ -66,8 +66,10 @@ Finding check_nvrtc(const Toolchain& toolchain) {
     const std::vector<int>& archs = compiler->library().supported_archs();
     return {"NVRTC",
             State::kOk,
-            fmt::format("{}, {} … {}: {}",
+            fmt::format("{} (release {}.{}), {} … {}: {}",
                         compiler->build(),
+                        compiler->library().version() / 1000,
+                        compiler->library().version() % 1000 / 10,
                         archs.empty() ? 0 : archs.front(),
                         archs.empty() ? 0 : archs.back(),
                         compiler->library().path()),

@@ -2,12 +2,12 @@
 // problem, select, kernel_registry (→ variant_source, cubin_cache, compiler), executor.
 #include <fmt/format.h>
 
-#include <atomic>
 #include <map>
 #include <mutex>
 
 #include "cpu/cpu_backend.h"
 #include "executor_factory.h"
+#include "hit_counter.h"
 #include "kernel_registry.h"
 #include "select.h"
 #include "selection_memo.h"
@@ -78,7 +78,7 @@ class Runtime::Impl {
 
   Stats stats() const {
     Stats stats = cpu_ ? Stats{} : registry_->stats();
-    stats.memory_hits += memo_hits_.load(std::memory_order_relaxed);
+    stats.memory_hits += memo_hits_.total();
     return stats;
   }
 
@@ -101,7 +101,7 @@ class Runtime::Impl {
   // driver may have to synchronise for it.
   const Kernel& find_kernel(const ValidatedProblem& call, Stream stream) {
     if (const Kernel* kernel = memo_.find(call)) {
-      memo_hits_.fetch_add(1, std::memory_order_relaxed);
+      memo_hits_.add();
       return *kernel;
     }
     const Selection selection = choose(call);
@@ -155,7 +155,7 @@ class Runtime::Impl {
   std::unique_ptr<KernelRegistry> registry_;
   std::unique_ptr<WorkloadRecorder> recorder_;  // null unless FLASHJIT_RECORD is set
   SelectionMemo memo_;
-  std::atomic<std::uint64_t> memo_hits_ = 0;
+  HitCounter memo_hits_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> selected_by_;  // variant name → how; guarded by mutex_
 };

@@ -14,7 +14,7 @@ class Compiler {
  public:
   explicit Compiler(std::shared_ptr<const NvrtcLibrary> nvrtc) : nvrtc_(std::move(nvrtc)) {}
 
-  // "nvrtc 13.0.65be0db342ad".
+  // "nvrtc 13 65be0db342ad".
   std::string build() const { return "nvrtc " + nvrtc_->build(); }
   const NvrtcLibrary& library() const { return *nvrtc_; }
 

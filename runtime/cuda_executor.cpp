@@ -84,20 +84,32 @@ CudaKernel::CudaKernel(std::shared_ptr<const Device> device,
 }
 
 CudaExecutor::CudaExecutor(const Settings& settings, int device)
-    : compiler_(std::async(settings.offline ? std::launch::deferred : std::launch::async,
-                           [path = settings.libnvrtc]() -> std::shared_ptr<const Compiler> {
-                             return std::make_shared<Compiler>(
-                                 std::make_shared<NvrtcLibrary>(path));
-                           })),
+    : nvrtc_file_(find_nvrtc_file(settings.libnvrtc)),
+      compiler_(
+          std::async(settings.offline || nvrtc_file_ ? std::launch::deferred : std::launch::async,
+                     [path = settings.libnvrtc]() -> std::shared_ptr<const Compiler> {
+                       return std::make_shared<Compiler>(std::make_shared<NvrtcLibrary>(path));
+                     })),
       device_(std::make_shared<Device>(std::make_shared<DriverLibrary>(settings.libcuda), device)),
       tile_counters_(device_) {}
 
 CudaExecutor::~CudaExecutor() = default;
 
-std::string CudaExecutor::compiler_build() const { return compiler_.get()->build(); }
+std::string CudaExecutor::compiler_build() const {
+  return nvrtc_file_ ? "nvrtc " + nvrtc_file_->build : compiler_.get()->build();
+}
 
 Binary CudaExecutor::compile(const VariantSource& source, const KernelSources& sources) const {
-  return compiler_.get()->compile(source, sources);
+  const Compiler& compiler = *compiler_.get();
+  if (compiler.build() != compiler_build()) {
+    throw Error(
+        ErrorCode::kNoCompiler,
+        fmt::format("{} was {} when this Runtime was made and is {} now; make a new Runtime",
+                    nvrtc_file_->path,
+                    compiler_build(),
+                    compiler.build()));
+  }
+  return compiler.compile(source, sources);
 }
 
 std::unique_ptr<LoadedKernel> CudaExecutor::load(const KernelConfig& config,
@@ -135,20 +147,24 @@ void CudaExecutor::launch_sm90(CUfunction function,
                                CUstream stream) const {
   const DriverLibrary& driver = device_->driver();
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
-  Sm90FwdParams params = {.q = encode_tensor_map(driver, maps.q),
-                          .k = encode_tensor_map(driver, maps.k),
-                          .v = encode_tensor_map(driver, maps.v),
-                          .o = encode_tensor_map(driver, maps.o),
+  Sm90FwdParams params = {.q = tensor_maps_.get(driver, maps.q),
+                          .k = tensor_maps_.get(driver, maps.k),
+                          .v = tensor_maps_.get(driver, maps.v),
+                          .o = tensor_maps_.get(driver, maps.o),
                           .fwd = make_fwd_params(args, shape),
                           .schedule = geometry.schedule};
   if (config.tiling.schedule == Schedule::kDynamic) {
-    params.fwd.workspace = tile_counters_.get(stream, is_capturing(stream));
+    params.fwd.workspace = tile_counters_.get(stream, query_capture(stream));
   }
   launch_kernel(driver, function, geometry.grids[0], geometry, &params, stream);
 }
 
 bool CudaExecutor::is_capturing(Stream stream) const {
   const CurrentContext current(*device_);
+  return query_capture(stream);
+}
+
+bool CudaExecutor::query_capture(CUstream stream) const {
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   const CUresult result = device_->driver().stream_is_capturing(stream, &status);
   // The legacy stream may not even be asked while a blocking stream captures: its work would join

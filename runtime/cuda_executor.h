@@ -10,15 +10,17 @@
 #include "launch.h"
 #include "module.h"
 #include "settings.h"
+#include "tensor_map.h"
 #include "tile_counters.h"
 
 namespace flashjit {
 
 class CudaExecutor final : public Executor {
  public:
-  // Opens libcuda and retains the device's primary context. Meanwhile another thread opens NVRTC,
-  // whose build is part of every cache key: 10 ms that hide behind the context's 130. Offline it is
-  // not opened. Throws Error(kNoDriver), Error(kInvalidArgument) for a device that does not exist.
+  // Opens libcuda and retains the device's primary context. The build of NVRTC is part of every
+  // cache key: where its file does not tell it, another thread opens NVRTC meanwhile, 10 ms that
+  // hide behind the context's 130. Else it is opened by the first compile; offline never. Throws
+  // Error(kNoDriver), Error(kInvalidArgument) for a device that does not exist.
   CudaExecutor(const Settings& settings, int device);
   ~CudaExecutor() override;
 
@@ -45,11 +47,15 @@ class CudaExecutor final : public Executor {
                    const ProblemShape& shape,
                    const LaunchGeometry& geometry,
                    CUstream stream) const;
+  // is_capturing() with the device's context current.
+  bool query_capture(CUstream stream) const;
 
+  std::optional<NvrtcFile> nvrtc_file_;
   // Throws on every get() when NVRTC cannot be opened.
   std::shared_future<std::shared_ptr<const Compiler>> compiler_;
   std::shared_ptr<const Device> device_;
   TileCounters tile_counters_;
+  TensorMapMemo tensor_maps_;
 };
 
 // A variant's module; `inspect` reads its occupancy.

@@ -49,7 +49,7 @@ class Executor {
   virtual Backend backend() const = 0;
   virtual const DeviceInfo& device() const = 0;
 
-  // "nvrtc 13.0.48" or "g++ 12.2.0": part of the cache key. Throws Error(kNoCompiler).
+  // "nvrtc 13 65be0db342ad" or "g++ 12.2.0": part of the cache key. Throws Error(kNoCompiler).
   virtual std::string compiler_build() const = 0;
   virtual Binary compile(const VariantSource& source, const KernelSources& sources) const = 0;
   virtual std::unique_ptr<LoadedKernel> load(const KernelConfig& config,

@@ -1,10 +1,11 @@
 #include "nvrtc_library.h"
 
-#include <elf.h>
 #include <fmt/format.h>
 #include <link.h>
 
-#include <cstring>
+#include <cstdlib>
+
+#include "elf_identity.h"
 
 namespace flashjit {
 namespace {
@@ -21,31 +22,7 @@ std::vector<std::string> candidates(const std::string& path) {
           "/usr/local/cuda/lib64/libnvrtc.so.12"};
 }
 
-// The first bytes of the linker's build id in `info`'s note segment, in hex.
-std::string gnu_build_id(const dl_phdr_info& info) {
-  constexpr std::size_t kBytes = 6;
-  for (int i = 0; i < info.dlpi_phnum; ++i) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[i];
-    if (header.p_type != PT_NOTE) continue;
-    const auto* note = reinterpret_cast<const unsigned char*>(info.dlpi_addr + header.p_vaddr);
-    for (std::size_t at = 0; at + sizeof(ElfW(Nhdr)) <= header.p_memsz;) {
-      ElfW(Nhdr) head;
-      std::memcpy(&head, note + at, sizeof head);
-      const std::size_t name = at + sizeof head;
-      const std::size_t description = name + ((head.n_namesz + 3) & ~std::size_t{3});
-      if (head.n_type == NT_GNU_BUILD_ID && head.n_descsz >= kBytes) {
-        const unsigned char* id = note + description;
-        return fmt::format("{:02x}", fmt::join(id, id + kBytes, ""));
-      }
-      at = description + ((head.n_descsz + 3) & ~std::size_t{3});
-    }
-  }
-  return "";
-}
-
-// nvrtcVersion() knows major and minor only, but two builds of one minor version may make different
-// code, so the build belongs to the cache key. Its linker's build id is content, like a digest, and
-// reading it costs nothing, where a compile whose PTX tells the build number costs 60 ms.
+// The build id of a library that is open: of the bytes that run, whatever its file is by now.
 std::string build_id_of(const std::string& path) {
   struct Search {
     const std::string& path;
@@ -55,7 +32,12 @@ std::string build_id_of(const std::string& path) {
       [](dl_phdr_info* info, std::size_t, void* data) {
         auto& search = *static_cast<Search*>(data);
         if (search.path != info->dlpi_name) return 0;
-        search.id = gnu_build_id(*info);
+        for (int i = 0; i < info->dlpi_phnum && search.id.empty(); ++i) {
+          const ElfW(Phdr)& header = info->dlpi_phdr[i];
+          if (header.p_type != PT_NOTE) continue;
+          const auto* notes = reinterpret_cast<const std::byte*>(info->dlpi_addr + header.p_vaddr);
+          search.id = find_build_id({notes, header.p_memsz});
+        }
         return 1;
       },
       &search);
@@ -92,8 +74,18 @@ NvrtcLibrary::NvrtcLibrary(const std::string& path)
   supported_archs_.resize(static_cast<std::size_t>(num_archs));
   if (num_archs > 0 && get_archs(supported_archs_.data()) != NVRTC_SUCCESS)
     supported_archs_.clear();
-  build_ = fmt::format("{}.{}", major, minor);
-  if (const std::string id = build_id_of(library_.path()); !id.empty()) build_ += "." + id;
+  const std::string id = build_id_of(library_.path());
+  build_ = id.empty() ? fmt::format("{}.{}", major, minor) : fmt::format("{} {}", major, id);
+}
+
+std::optional<NvrtcFile> find_nvrtc_file(const std::string& path) {
+  constexpr std::string_view kName = "libnvrtc.so.";
+  // Only the loader knows what a bare name will open.
+  if (path.find('/') == std::string::npos) return std::nullopt;
+  const std::optional<ElfIdentity> identity = read_elf_identity(path);
+  if (!identity || !identity->soname.starts_with(kName)) return std::nullopt;
+  const int major = std::atoi(identity->soname.c_str() + kName.size());
+  return NvrtcFile{path, fmt::format("{} {}", major, identity->build_id)};
 }
 
 }  // namespace flashjit

@@ -3,6 +3,7 @@
 
 #include <nvrtc.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ class NvrtcLibrary {
   // toolkit directory. Throws Error(kNoCompiler) that says what to install.
   explicit NvrtcLibrary(const std::string& path);
 
-  // "13.0.65be0db342ad": the version and the first digits of the library's build id.
+  // "13 65be0db342ad": the major version and the first digits of the library's build id, because
+  // two builds of one version may make different code; "13.0" of a library that has no build id.
   const std::string& build() const { return build_; }
   int version() const { return version_; }  // 1000 · major + 10 · minor
   std::string path() const { return library_.path(); }
@@ -42,5 +44,16 @@ class NvrtcLibrary {
   int version_ = 0;
   std::vector<int> supported_archs_;
 };
+
+// What NvrtcLibrary(path) will be, told without opening it: that costs 6 to 10 ms (200,000
+// relocations), and a program whose variants are in the cache never compiles.
+struct NvrtcFile {
+  std::string path;
+  std::string build;  // as NvrtcLibrary::build()
+};
+
+// nullopt when only opening tells: for a bare name, which the loader searches, for a library
+// without a build id, and for a file that is no NVRTC, where opening tells why.
+std::optional<NvrtcFile> find_nvrtc_file(const std::string& path);
 
 }  // namespace flashjit

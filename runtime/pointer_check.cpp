@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <cstdint>
+#include "thread_memo.h"
 
 namespace flashjit {
 namespace {
@@ -11,23 +10,20 @@ namespace {
 struct Checked {
   const void* pointer = nullptr;
   int ordinal = -1;
-};
-constexpr std::size_t kRemembered = 32;  // a few calls' worth of q, k, v, o, lse
 
-// Tensors are 16-byte aligned at least, and those of an allocator usually 512: a multiplication
-// brings the high bits into play.
-Checked& remembered(const void* pointer) {
-  thread_local std::array<Checked, kRemembered> slots;
-  const auto bits = reinterpret_cast<std::uintptr_t>(pointer) >> 4;
-  return slots[(bits * 0x9E3779B97F4A7C15ull) >> 59];
-}
-static_assert(kRemembered == 1u << (64 - 59));
+  bool operator==(const Checked&) const = default;
+};
+constexpr int kPlaceBits = 7;  // q, k, v, o of the layers of a model; 4 KB for each thread
+using Memo = ThreadMemo<Checked, kPlaceBits>;
 
 }  // namespace
 
 void check_device_pointer(const Device& device, const void* pointer, const char* argument) {
-  Checked& slot = remembered(pointer);
-  if (pointer == nullptr || (slot.pointer == pointer && slot.ordinal == device.ordinal())) return;
+  if (pointer == nullptr) return;
+  const Checked good = {pointer, device.ordinal()};
+  Mixer hash;
+  hash.add(reinterpret_cast<std::uintptr_t>(pointer));
+  if (Memo::find(hash, [&](const Checked& checked) { return checked == good; }) != nullptr) return;
 
   CUmemorytype type = {};
   int ordinal = -1;
@@ -55,7 +51,7 @@ void check_device_pointer(const Device& device, const void* pointer, const char*
                             ordinal,
                             device.ordinal()));
   }
-  slot = {pointer, device.ordinal()};
+  Memo::put(hash, good);
 }
 
 }  // namespace flashjit

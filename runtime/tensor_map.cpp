@@ -2,7 +2,32 @@
 
 #include <cstring>
 
+#include "thread_memo.h"
+
 namespace flashjit {
+namespace {
+
+// K and V of 100 layers and what they share; 64 KB for each thread that calls.
+constexpr int kPlaceBits = 7;
+
+struct Slot {
+  std::uint64_t id = 0;  // 0: free
+  TensorMapSpec spec;
+  TensorMap map{};
+};
+
+using Memo = ThreadMemo<Slot, kPlaceBits>;
+
+Mixer hash_of(std::uint64_t id, const TensorMapSpec& spec) {
+  Mixer mixer;
+  mixer.add(id);
+  mixer.add(reinterpret_cast<std::uintptr_t>(spec.base));
+  mixer.add(spec.dims[1] << 32 | spec.box[1]);
+  mixer.add(spec.strides[0] ^ spec.dims[4] << 40);
+  return mixer;
+}
+
+}  // namespace
 
 TensorMap encode_tensor_map(const DriverLibrary& driver, const TensorMapSpec& spec) {
   constexpr std::array<std::uint32_t, 5> kElementStrides = {1, 1, 1, 1, 1};
@@ -26,6 +51,16 @@ TensorMap encode_tensor_map(const DriverLibrary& driver, const TensorMapSpec& sp
   static_assert(sizeof opaque == sizeof map);
   std::memcpy(&opaque, &map, sizeof map);
   return opaque;
+}
+
+TensorMapMemo::TensorMapMemo() : id_(next_memo_id()) {}
+
+const TensorMap& TensorMapMemo::get(const DriverLibrary& driver, const TensorMapSpec& spec) const {
+  const Mixer hash = hash_of(id_, spec);
+  const Slot* slot = Memo::find(
+      hash, [&](const Slot& candidate) { return candidate.id == id_ && candidate.spec == spec; });
+  return slot != nullptr ? slot->map
+                         : Memo::put(hash, {id_, spec, encode_tensor_map(driver, spec)}).map;
 }
 
 }  // namespace flashjit

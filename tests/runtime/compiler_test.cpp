@@ -173,8 +173,21 @@ TEST_CASE("no NVRTC is an error that says what to install") {
 TEST_CASE("the build tells releases apart") {
   const std::string build = compiler().build();
   CHECK(build.starts_with("nvrtc 1"));
-  // Version, then the first twelve digits of the build id.
-  CHECK(build.size() - build.rfind('.') == 13);
+  // Major version, then the first twelve digits of the build id.
+  CHECK(build.size() - build.rfind(' ') == 13);
+}
+
+TEST_CASE("the library's file tells the build that opening it tells") {
+  const NvrtcLibrary& library = compiler().library();
+  const std::optional<NvrtcFile> file = find_nvrtc_file(library.path());
+  REQUIRE(file);
+  CHECK(file->path == library.path());
+  CHECK(file->build == library.build());
+  // Where the loader would search, and where the file is something else, it does not.
+  CHECK_FALSE(find_nvrtc_file(""));
+  CHECK_FALSE(find_nvrtc_file("libnvrtc.so.13"));
+  CHECK_FALSE(find_nvrtc_file("/no/such/libnvrtc.so.13"));
+  CHECK_FALSE(find_nvrtc_file("/proc/self/exe"));
 }
 
 TEST_CASE("every family, dtype and head dim compiles without warnings or spills") {

@@ -1,13 +1,11 @@
 #include "cuda_executor.h"
 
-#include <dlfcn.h>
-
 #include <cstring>
 #include <set>
 
 #include "kernel_src/variant_plan.h"
 #include "problem.h"
-#include "runtime/fake_cuda/fake_cuda.h"
+#include "runtime/fake_cuda/open_fake_cuda.h"
 #include "support/catch.h"
 #include "variant_source.h"
 
@@ -15,24 +13,6 @@ using namespace flashjit;
 using test::FakeCuda;
 
 namespace {
-
-// The fake driver in its first state, without the libraries that only real calls need.
-FakeCuda& fresh_fake() {
-  static void* library = dlopen(FLASHJIT_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
-  REQUIRE(library != nullptr);
-  auto* get = reinterpret_cast<decltype(&fake_cuda)>(dlsym(library, "fake_cuda"));
-  REQUIRE(get != nullptr);
-  FakeCuda& fake = *get();
-  fake = FakeCuda{};
-  return fake;
-}
-
-Settings fake_settings() {
-  Settings settings;
-  settings.libcuda = FLASHJIT_FAKE_CUDA;
-  settings.libnvrtc = "/no/such/libnvrtc.so";
-  return settings;
-}
 
 Stream stream_of(std::uintptr_t number) { return reinterpret_cast<Stream>(number); }
 
@@ -83,9 +63,9 @@ const auto kOtherContext = reinterpret_cast<CUcontext>(0xABC);
 }  // namespace
 
 TEST_CASE("the device is described, and everything is handed back at the end") {
-  FakeCuda& fake = fresh_fake();
+  FakeCuda& fake = test::fresh_fake_cuda();
   {
-    const CudaExecutor executor(fake_settings(), 1);
+    const CudaExecutor executor(test::fake_cuda_settings(), 1);
     CHECK(executor.device().name == "Fake H100");
     CHECK(arch_name(executor.device().arch) == "sm_90a");
     CHECK(executor.device().sm_count == 132);
@@ -105,14 +85,15 @@ TEST_CASE("the device is described, and everything is handed back at the end") {
 }
 
 TEST_CASE("devices that are not there are refused") {
-  FakeCuda& fake = fresh_fake();
+  FakeCuda& fake = test::fresh_fake_cuda();
   for (const int ordinal : {-1, 2}) {
-    const Error error = error_of([&] { CudaExecutor(fake_settings(), ordinal); });
+    const Error error = error_of([&] { CudaExecutor(test::fake_cuda_settings(), ordinal); });
     CHECK(error.code() == ErrorCode::kInvalidArgument);
     CHECK_THAT(error.what(), ContainsSubstring("2 device(s)"));
   }
   fake.device_count = 0;
-  CHECK(error_of([] { CudaExecutor(fake_settings(), 0); }).code() == ErrorCode::kNoDriver);
+  CHECK(error_of([] { CudaExecutor(test::fake_cuda_settings(), 0); }).code() ==
+        ErrorCode::kNoDriver);
 
   Settings settings;
   settings.libcuda = "/no/such/libcuda.so.1";
@@ -122,8 +103,8 @@ TEST_CASE("devices that are not there are refused") {
 }
 
 TEST_CASE("the missing compiler is an error when it is needed, not before") {
-  fresh_fake();
-  const CudaExecutor executor(fake_settings(), 0);
+  test::fresh_fake_cuda();
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   for (int i = 0; i < 2; ++i) {
     const Error error = error_of([&] { executor.compiler_build(); });
     CHECK(error.code() == ErrorCode::kNoCompiler);
@@ -132,10 +113,10 @@ TEST_CASE("the missing compiler is an error when it is needed, not before") {
 }
 
 TEST_CASE("a fused variant is one launch with the call's parameters") {
-  FakeCuda& fake = fresh_fake();
+  FakeCuda& fake = test::fresh_fake_cuda();
   fake.param_bytes = sizeof(FwdParams);
   fake.current = kOtherContext;
-  const CudaExecutor executor(fake_settings(), 0);
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   const Call call("fwd_simt_bf16_d64_m64n64");
   call.launch(executor, stream_of(7));
 
@@ -159,8 +140,8 @@ TEST_CASE("a fused variant is one launch with the call's parameters") {
 }
 
 TEST_CASE("nothing is launched where there is no output") {
-  FakeCuda& fake = fresh_fake();
-  const CudaExecutor executor(fake_settings(), 0);
+  FakeCuda& fake = test::fresh_fake_cuda();
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   Call call("fwd_simt_bf16_d64_m64n64");
   call.shape.seqlen_q = 0;
   call.launch(executor);
@@ -168,9 +149,9 @@ TEST_CASE("nothing is launched where there is no output") {
 }
 
 TEST_CASE("the standard family runs six kernels over a workspace") {
-  FakeCuda& fake = fresh_fake();
+  FakeCuda& fake = test::fresh_fake_cuda();
   fake.param_bytes = sizeof(FwdParams);
-  const CudaExecutor executor(fake_settings(), 0);
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   Call call("fwd_standard_bf16_d64_m64n64");
   const std::size_t bytes = workspace_bytes(call.config, call.shape, executor.device());
   REQUIRE(bytes >= 2u * 3 * 100 * 100 * 2);
@@ -218,9 +199,9 @@ TEST_CASE("the standard family runs six kernels over a workspace") {
 }
 
 TEST_CASE("a Hopper launch carries four tensor maps and a counter that no other stream has") {
-  FakeCuda& fake = fresh_fake();
+  FakeCuda& fake = test::fresh_fake_cuda();
   fake.param_bytes = sizeof(Sm90FwdParams);
-  const CudaExecutor executor(fake_settings(), 0);
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   const Call call("fwd_sm90_bf16_d64_m128n128s2");
   const auto counter = [&](Stream stream) {
     call.launch(executor, stream);
@@ -252,8 +233,8 @@ TEST_CASE("a Hopper launch carries four tensor maps and a counter that no other 
 }
 
 TEST_CASE("pointers that are not this device's memory are named") {
-  FakeCuda& fake = fresh_fake();
-  const CudaExecutor executor(fake_settings(), 1);
+  FakeCuda& fake = test::fresh_fake_cuda();
+  const CudaExecutor executor(test::fake_cuda_settings(), 1);
   Call call("fwd_simt_bf16_d64_m64n64");
   for (const std::uintptr_t address : {0x10000, 0x20000, 0x30000, 0x40000}) {
     fake.pointers[address] = {CU_MEMORYTYPE_DEVICE, 1, false};
@@ -283,8 +264,8 @@ TEST_CASE("pointers that are not this device's memory are named") {
 }
 
 TEST_CASE("capturing is seen, also through the legacy stream's refusal to tell") {
-  FakeCuda& fake = fresh_fake();
-  const CudaExecutor executor(fake_settings(), 0);
+  FakeCuda& fake = test::fresh_fake_cuda();
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   CHECK_FALSE(executor.is_capturing(stream_of(3)));
   fake.capturing = true;
   CHECK(executor.is_capturing(stream_of(3)));
@@ -296,8 +277,8 @@ TEST_CASE("capturing is seen, also through the legacy stream's refusal to tell")
 }
 
 TEST_CASE("driver failures say what, and where they were met") {
-  FakeCuda& fake = fresh_fake();
-  const CudaExecutor executor(fake_settings(), 0);
+  FakeCuda& fake = test::fresh_fake_cuda();
+  const CudaExecutor executor(test::fake_cuda_settings(), 0);
   const Call call("fwd_simt_bf16_d64_m64n64");
   fake.launch_result = CUDA_ERROR_INVALID_VALUE;
   const Error launch = error_of([&] { call.launch(executor); });

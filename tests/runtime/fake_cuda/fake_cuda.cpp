@@ -22,6 +22,8 @@ void note(const char* what, CUstream stream) {
                               std::to_string(reinterpret_cast<std::uintptr_t>(stream)));
 }
 
+void seen(const char* function) { state.calls.emplace_back(function); }
+
 int device_attribute(CUdevice_attribute attribute) {
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
@@ -45,52 +47,89 @@ extern "C" {
 
 FakeCuda* fake_cuda() { return &state; }
 
-CUresult cuInit(unsigned) { return CUDA_SUCCESS; }
-CUresult cuDriverGetVersion(int* version) { return *version = 13000, CUDA_SUCCESS; }
-CUresult cuDeviceGetCount(int* count) { return *count = state.device_count, CUDA_SUCCESS; }
-CUresult cuDeviceGet(CUdevice* device, int ordinal) { return *device = ordinal, CUDA_SUCCESS; }
+CUresult cuInit(unsigned) {
+  seen(__func__);
+  return CUDA_SUCCESS;
+}
+CUresult cuDriverGetVersion(int* version) {
+  seen(__func__);
+  return *version = 13000, CUDA_SUCCESS;
+}
+CUresult cuDeviceGetCount(int* count) {
+  seen(__func__);
+  return *count = state.device_count, CUDA_SUCCESS;
+}
+CUresult cuDeviceGet(CUdevice* device, int ordinal) {
+  seen(__func__);
+  return *device = ordinal, CUDA_SUCCESS;
+}
 CUresult cuDeviceGetName(char* name, int bytes, CUdevice) {
+  seen(__func__);
   std::strncpy(name, "Fake H100", static_cast<std::size_t>(bytes));
   return CUDA_SUCCESS;
 }
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
+  seen(__func__);
   return *value = device_attribute(attribute), CUDA_SUCCESS;
 }
 CUresult cuDeviceTotalMem(std::size_t* bytes, CUdevice) {
+  seen(__func__);
   return *bytes = std::size_t{80} << 30, CUDA_SUCCESS;
 }
 CUresult cuGetErrorName(CUresult result, const char** name) {
+  seen(__func__);
   *name = result == CUDA_ERROR_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_FAKE";
   return CUDA_SUCCESS;
 }
 CUresult cuGetErrorString(CUresult, const char** text) {
+  seen(__func__);
   return *text = "a fake failure", CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
+  seen(__func__);
   ++state.retained_contexts;
-  *context = handle<CUcontext>(0xC0 + static_cast<std::uintptr_t>(device));
+  *context = flashjit::test::primary_context(device);
   return CUDA_SUCCESS;
 }
-CUresult cuDevicePrimaryCtxRelease(CUdevice) { return --state.retained_contexts, CUDA_SUCCESS; }
-CUresult cuCtxGetCurrent(CUcontext* context) { return *context = state.current, CUDA_SUCCESS; }
-CUresult cuCtxSetCurrent(CUcontext context) { return state.current = context, CUDA_SUCCESS; }
+CUresult cuDevicePrimaryCtxRelease(CUdevice) {
+  seen(__func__);
+  return --state.retained_contexts, CUDA_SUCCESS;
+}
+CUresult cuCtxGetCurrent(CUcontext* context) {
+  seen(__func__);
+  return *context = state.current, CUDA_SUCCESS;
+}
+CUresult cuCtxSetCurrent(CUcontext context) {
+  seen(__func__);
+  return state.current = context, CUDA_SUCCESS;
+}
 
 CUresult cuModuleLoadDataEx(CUmodule* module, const void*, unsigned, CUjit_option*, void**) {
+  seen(__func__);
   if (state.module_load_result != CUDA_SUCCESS) return state.module_load_result;
   *module = handle<CUmodule>(1);
   return ++state.loaded_modules, CUDA_SUCCESS;
 }
-CUresult cuModuleUnload(CUmodule) { return --state.loaded_modules, CUDA_SUCCESS; }
+CUresult cuModuleUnload(CUmodule) {
+  seen(__func__);
+  return --state.loaded_modules, CUDA_SUCCESS;
+}
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char* name) {
+  seen(__func__);
   state.functions.push_back(name);
   return *function = handle<CUfunction>(state.functions.size()), CUDA_SUCCESS;
 }
-CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }
+CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) {
+  seen(__func__);
+  return CUDA_SUCCESS;
+}
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction) {
+  seen(__func__);
   return *value = attribute == CU_FUNC_ATTRIBUTE_NUM_REGS ? 99 : 0, CUDA_SUCCESS;
 }
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction f, void** params, void**) {
+  seen(__func__);
   if (state.launch_result != CUDA_SUCCESS) return state.launch_result;
   const auto* bytes = static_cast<const std::byte*>(params[0]);
   state.launches.push_back({f, *config, {bytes, bytes + state.param_bytes}, state.current});
@@ -108,6 +147,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map,
                                 CUtensorMapSwizzle,
                                 CUtensorMapL2promotion,
                                 CUtensorMapFloatOOBfill) {
+  seen(__func__);
   *map = {};
   map->opaque[0] = reinterpret_cast<cuuint64_t>(base);
   state.tensor_maps.push_back({base, {dims[0], dims[1], dims[2], dims[3], dims[4]}});
@@ -118,6 +158,7 @@ CUresult cuPointerGetAttributes(unsigned count,
                                 CUpointer_attribute* attributes,
                                 void** values,
                                 CUdeviceptr pointer) {
+  seen(__func__);
   ++state.pointer_queries;
   const auto known = state.pointers.find(static_cast<std::uintptr_t>(pointer));
   for (unsigned i = 0; i < count; ++i) {
@@ -131,22 +172,35 @@ CUresult cuPointerGetAttributes(unsigned count,
   return CUDA_SUCCESS;
 }
 CUresult cuMemAlloc(CUdeviceptr* address, std::size_t bytes) {
+  seen(__func__);
   *address = state.next_address;
   state.next_address += bytes;
   return ++state.live_allocations, CUDA_SUCCESS;
 }
-CUresult cuMemFree(CUdeviceptr) { return --state.live_allocations, CUDA_SUCCESS; }
+CUresult cuMemFree(CUdeviceptr) {
+  seen(__func__);
+  return --state.live_allocations, CUDA_SUCCESS;
+}
 CUresult cuMemAllocAsync(CUdeviceptr* address, std::size_t bytes, CUstream stream) {
+  seen(__func__);
   note("alloc", stream);
   return cuMemAlloc(address, bytes);
 }
 CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream) {
+  seen(__func__);
   note("free", stream);
   return cuMemFree(address);
 }
-CUresult cuMemsetD8Async(CUdeviceptr, unsigned char, std::size_t, CUstream) { return CUDA_SUCCESS; }
-CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
+CUresult cuMemsetD8Async(CUdeviceptr, unsigned char, std::size_t, CUstream) {
+  seen(__func__);
+  return CUDA_SUCCESS;
+}
+CUresult cuStreamSynchronize(CUstream) {
+  seen(__func__);
+  return CUDA_SUCCESS;
+}
 CUresult cuStreamIsCapturing(CUstream, CUstreamCaptureStatus* status) {
+  seen(__func__);
   *status = state.capturing ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
   return state.capture_result;
 }

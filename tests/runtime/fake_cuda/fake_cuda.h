@@ -8,9 +8,14 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace flashjit::test {
+
+inline CUcontext primary_context(CUdevice device) {
+  return reinterpret_cast<CUcontext>(0xC0 + static_cast<std::uintptr_t>(device));
+}
 
 struct FakePointer {
   CUmemorytype type = CU_MEMORYTYPE_DEVICE;
@@ -42,6 +47,7 @@ struct FakeCuda {
   std::map<std::uintptr_t, FakePointer> pointers;  // others are host memory
 
   // Seen.
+  std::vector<std::string_view> calls;  // every entry point that was called, by name
   CUcontext current = nullptr;
   int retained_contexts = 0;
   int loaded_modules = 0;

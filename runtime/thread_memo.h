@@ -1,0 +1,57 @@
+// What a thread remembers between calls, found without a lock: small tables of fixed size.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+namespace flashjit {
+
+// The hash. One multiplication per word spreads small integers over the upper bits; the rotation
+// brings them back down for the next.
+class Mixer {
+ public:
+  void add(std::uint64_t value) { state_ = std::rotl(state_ ^ value, 29) * 0x9E3779B97F4A7C15ull; }
+  std::uint64_t top_bits(int count) const { return state_ >> (64 - count); }
+
+ private:
+  std::uint64_t state_ = 0;
+};
+
+// The calling thread's table of `Slot`, one for each kind of slot. Two entries may share a place,
+// so that two tensors of one call can stay, whatever their hashes are. On the heap from the
+// thread's first use to its end: thread-local arrays of this size would come out of every thread's
+// stack, used or not.
+template <typename Slot, int kBits>
+class ThreadMemo {
+ public:
+  // The entry of this hash that `is_it` accepts, or null.
+  template <typename Predicate>
+  static const Slot* find(const Mixer& hash, const Predicate& is_it) {
+    const Place& place = place_of(hash);
+    if (is_it(place.newer)) return &place.newer;
+    return is_it(place.older) ? &place.older : nullptr;
+  }
+  // In the place of the older of two; until the next two of this hash.
+  static const Slot& put(const Mixer& hash, const Slot& slot) {
+    Place& place = place_of(hash);
+    place.older = place.newer;
+    return place.newer = slot;
+  }
+
+ private:
+  struct Place {
+    Slot newer, older;
+  };
+  static Place& place_of(const Mixer& hash) {
+    thread_local const auto places = std::make_unique<std::array<Place, std::size_t{1} << kBits>>();
+    return (*places)[hash.top_bits(kBits)];
+  }
+};
+
+// A number that no other call of this process gets; never 0. What a thread remembers for an object
+// carries the object's number, so that what it remembers of a dead one matches nothing.
+std::uint64_t next_memo_id();
+
+}  // namespace flashjit
