@@ -6,6 +6,7 @@
 
 #include "autotune/measure.h"
 #include "cli/bench_host.h"
+#include "cli/bench_start.h"
 #include "cli/program.h"
 #include "cli/tensors.h"
 #include "cli/toolchain.h"
@@ -26,6 +27,7 @@ struct BenchOptions {
   std::string variant;
   int device = 0;
   bool grid = false, host = false, warm_l2 = false;
+  std::string start, start_cache;  // this process is one of --host's own
   MeasurePolicy policy;
 };
 
@@ -145,6 +147,9 @@ void bench_problem(const AttentionProblem& problem,
 }
 
 int run_bench(const BenchOptions& options, Report& report) {
+  if (!options.start.empty())
+    return run_start(
+        {options.start, options.problem.problem(), options.device, options.start_cache}, report);
   const Settings settings = read_settings();
   const GpuSession gpu(settings, options.device);
   const Device& device = gpu.device();
@@ -198,6 +203,8 @@ void add_bench(Program& program) {
                    "36 points: D 64, 128, 256 × mask × S 512 … 16384, 16k tokens, H·D = 2048");
   command.add_flag(
       "--host", options->host, "Host time: warm call beside a bare launch, first call, disk hit");
+  command.add_option("--start", options->start)->group("");
+  command.add_option("--start-cache", options->start_cache)->group("");
 }
 
 }  // namespace flashjit::cli
