@@ -33,14 +33,26 @@ int widest_block_n(const KernelConfig& config, int warpgroups, int limit) {
 
 // Keys of a block. Wider than 128 only grows the exponentials that nothing hides. Two warpgroups
 // stop where two stages and a staging of O still fit: at head_dim 256 that staged 128 × 64 tile
-// measured better than 128 × 80 without staging.
-// Three warpgroups at head_dim 128 gain more from a fourth stage than from 80 keys (+4 % at 2k and
-// 8k tokens); under a causal mask 64 keys waste less of the diagonal blocks (+4 % at 1k).
-int block_n_limit(int warpgroups, int widest_dim, bool causal) {
-  if (warpgroups == 4) return 64;
-  if (widest_dim <= 64) return 128;
-  if (widest_dim <= 128) return widest_dim > 96 && (warpgroups == 3 || causal) ? 64 : 128;
+// measured better than 128 × 80 without staging. At head_dim 128 a ring of four stages of 64 keys
+// is worth more than wider blocks (+2 … 4 %), and wastes less of the diagonal under a causal mask.
+int block_n_limit(int widest_dim) {
+  if (widest_dim <= 96) return 128;
+  if (widest_dim <= 128) return 64;
   return widest_dim <= 192 ? 96 : 64;
+}
+
+// Ping-pong pays where a block's exponentials outlast its products (head_dim 64 with blocks of 128
+// keys), for two warpgroups that fill the registers, and by 1 … 2 % for three under a causal mask,
+// which it keeps from meeting at the diagonal; else it only adds barriers (−1 %).
+bool use_ping_pong(int warpgroups, int widest_dim, bool causal) {
+  switch (warpgroups) {
+    case 2:
+      return widest_dim <= 64 || (widest_dim > 128 && !causal);
+    case 3:
+      return widest_dim <= 64 || causal;
+    default:
+      return false;
+  }
 }
 
 // Where a number of warpgroups makes sense: narrower blocks of keys are bound by the latency of
@@ -84,18 +96,13 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
               .schedule = causal ? Schedule::kDynamic : Schedule::kStatic,
               .producer_regs = kRegisters[warpgroups].producer,
               .consumer_regs = kRegisters[warpgroups].consumer};
-  // Optimistic exponentials win wherever they were measured but under a causal mask beyond head_dim
-  // 128: with one Q buffer ptxas then loses the uniform registers (24 to 42 R2UR in the main loop).
-  t.rescale = causal && widest_dim > 128 ? Rescale::kLazy : Rescale::kOptimistic;
-  // Ping-pong pays where a block's exponentials outlast its products (head_dim 64) and where two
-  // warpgroups fill the registers; else it only adds barriers.
-  t.ping_pong = widest_dim <= 64 || (!causal && warpgroups == 2);
+  t.rescale = Rescale::kOptimistic;  // wins wherever it was measured
+  t.ping_pong = use_ping_pong(warpgroups, widest_dim, causal);
   t.row_sum_by_mma = warpgroups >= 3 && problem.head_dim_v == kPanelColumns &&
                      problem.head_dim_qk <= kPanelColumns && !problem.return_lse;
   const KernelConfig config = {.problem = problem, .tiling = t, .arch = kHopper};
   // Narrower blocks until two stages fit.
-  const int widest =
-      widest_block_n(config, warpgroups, block_n_limit(warpgroups, widest_dim, causal));
+  const int widest = widest_block_n(config, warpgroups, block_n_limit(widest_dim));
   for (t.block_n = widest; t.block_n >= 16 && is_useful(t, widest_dim); t.block_n -= 16) {
     if (const std::optional<Tiling> complete = with_stages(problem, t)) return complete;
   }

@@ -34,16 +34,23 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
   const std::int64_t sms = device.sm_count > 0 ? device.sm_count : kDefaultSmCount;
   const std::int64_t l2_bytes =
       device.l2_bytes > 0 ? std::int64_t(device.l2_bytes) : kDefaultL2Bytes;
+  const std::int64_t pair_bytes = bytes_per_pair(config.problem, shape);
+  const auto clamp_pairs = [&](std::int64_t pairs) {
+    return std::clamp(pairs, std::int64_t(1), num_pairs);
+  };
   // K and V of a section get a third of the L2: Q and O stream through it as well, and both halves
   // of an H100's hold copies of what all SMs read. Measured at 512 tokens, causal: 291 TFLOP/s with
   // two thirds, 329 with one (head_dim 128), 271 and 308 (head_dim 256).
-  const std::int64_t fitting = l2_bytes / 3 / bytes_per_pair(config.problem, shape);
   const std::int64_t two_waves = ceil_divide(kMinSectionWaves * sms, num_m_blocks);
-  const std::int64_t section = std::clamp(std::max(fitting, two_waves), std::int64_t(1), num_pairs);
-  // The tail ends the launch. On short sequences four waves are more heads than the L2 holds, so it
-  // stops at half a wave of heads: beyond that no two CTAs would read the same keys at a time.
-  const std::int64_t tail = std::min(
-      {ceil_divide(kTailWaves * sms, num_m_blocks), std::max(section, sms / 2), num_pairs});
+  const std::int64_t section = clamp_pairs(std::max(l2_bytes / 3 / pair_bytes, two_waves));
+  // The tail ends the launch, so it wants four waves. Where their keys do not stay in L2, every
+  // wave reads them again, and by w heads at a time that takes about 3 w / block_m of the time of
+  // the products: w stops at a quarter of block_m. (head_dim 256, 1k tokens: 64 heads 458, 32 heads
+  // 494 TFLOP/s.)
+  const std::int64_t four_waves = ceil_divide(kTailWaves * sms, num_m_blocks);
+  const std::int64_t readable =
+      std::max<std::int64_t>(l2_bytes / 2 / pair_bytes, config.tiling.block_m / 4);
+  const std::int64_t tail = clamp_pairs(std::max(two_waves, std::min(four_waves, readable)));
   return {.num_m_blocks = int(num_m_blocks),
           .num_tiles = int(num_m_blocks * num_pairs),
           .heads_per_section = int(section),

@@ -74,24 +74,28 @@ TEST_CASE("a device that does not tell its size is taken for an H100") {
   CHECK(unknown.tail_heads == known.tail_heads);
 }
 
-TEST_CASE("the last section holds four waves of tiles, or less where these are many heads") {
+TEST_CASE("the last section holds two to four waves of tiles") {
   for (const int seqlen : {1, 191, 512, 4096, 300000}) {
     const TileSchedule schedule = schedule_of(shape_of(4, 32, 32, seqlen, seqlen));
     CAPTURE(seqlen, schedule.tail_heads);
     const int tail_tiles = schedule.tail_heads * schedule.num_m_blocks;
-    const bool all_fit = tail_tiles >= 4 * kSmCount;
-    CHECK((all_fit || schedule.tail_heads == 4 * 32 ||
-           schedule.tail_heads == std::max(schedule.heads_per_section, kSmCount / 2)));
+    CHECK((tail_tiles >= 2 * kSmCount || schedule.tail_heads == 4 * 32));
     CHECK(tail_tiles - schedule.num_m_blocks < 4 * kSmCount);
     CHECK(schedule.tail_heads >= 1);
   }
 }
 
-TEST_CASE("short causal sequences: no more heads at a time than the L2 holds") {
-  // 512 (batch, head) pairs of 256 KB, 4 tiles each.
-  const TileSchedule schedule = schedule_of(shape_of(32, 16, 16, 512, 512), 128);
-  CHECK(schedule.heads_per_section == 66);
-  CHECK(schedule.tail_heads == 66);
+TEST_CASE("short causal sequences: no more heads at a time than the L2 and its memory can feed") {
+  // (batch, head) pairs of 256 KB and 4 tiles: two waves are 66.
+  const TileSchedule narrow = schedule_of(shape_of(32, 16, 16, 512, 512), 128);
+  CHECK(narrow.heads_per_section == 66);
+  CHECK(narrow.tail_heads == 100);  // half of the L2
+  // The same of 512 KB and 8 tiles.
+  const TileSchedule longer = schedule_of(shape_of(16, 16, 16, 1024, 1024), 128);
+  CHECK(longer.heads_per_section == 33);
+  CHECK(longer.tail_heads == 50);
+  // Long sequences read their keys in step: four waves whatever the L2.
+  CHECK(schedule_of(shape_of(1, 16, 16, 16384, 16384)).tail_heads == 7);
 }
 
 TEST_CASE("persistent launches have one CTA for each SM at most") {
