@@ -114,6 +114,7 @@ void MBarriers::init(u32 addr, u32 count, const Loc& loc) {
 void MBarriers::complete_phase(Barrier& barrier) {
   if (barrier.pending != 0 || barrier.tx != 0) return;
   barrier.phase ^= 1;
+  barrier.completed_loads = barrier.loads;
   barrier.pending = barrier.count;
   barrier.completed = cta_.order.snapshot(barrier.arriving);
   for (int tid : barrier.waiters) cta_.scheduler.wake(tid);
@@ -146,6 +147,7 @@ bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
     cta_.scheduler.block(parity & 1 ? "mbarrier parity 1" : "mbarrier parity 0", addr, loc);
     if (barrier.phase == (parity & 1)) return false;
   }
+  barrier.seen_loads = barrier.completed_loads;
   if (barrier.completed) cta_.order.acquire(cta_.tid(), barrier.completed);
   return true;
 }
@@ -159,6 +161,7 @@ MBarriers::Ticket MBarriers::begin_load(u32 addr, const Loc& loc) {
                   "missing",
               loc);
   }
+  barrier.load_loc = loc;
   return {cta_.order.entities().tma_load(barrier.index), ++barrier.loads};
 }
 
@@ -167,6 +170,15 @@ void MBarriers::complete_tx(u32 addr, u32 bytes, const Ticket& ticket) {
   barrier.tx -= bytes;
   cta_.order.load_completed(barrier.arriving, barrier.index, ticket.time);
   complete_phase(barrier);
+}
+
+void MBarriers::check_finished() {
+  for (const auto& [addr, barrier] : barriers_) {
+    if (barrier.seen_loads == barrier.loads) continue;
+    cta_.fail("leak",
+              "the CTA ends with a TMA load in flight on mbarrier " + name(barrier.index),
+              barrier.load_loc);
+  }
 }
 
 std::string MBarriers::state() const {

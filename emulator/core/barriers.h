@@ -46,6 +46,8 @@ class MBarriers {
   };
   Ticket begin_load(u32 addr, const Loc& loc);
   void complete_tx(u32 addr, u32 bytes, const Ticket& ticket);
+  // At the end of the CTA: somebody must have waited for the phase of every load.
+  void check_finished();
 
   std::string state() const;
 
@@ -55,7 +57,8 @@ class MBarriers {
     i64 pending = 0, tx = 0;  // arrivals and bytes that the phase still waits for
     u32 phase = 0;
     int index = 0;
-    u32 loads = 0;
+    u32 loads = 0, completed_loads = 0, seen_loads = 0;  // seen: by a thread that waited
+    Loc load_loc;                                        // of the last one
     Gathering arriving;
     Snapshot completed;  // what the completed phases have gathered
     int init_thread = 0;

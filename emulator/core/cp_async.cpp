@@ -32,6 +32,7 @@ void CpAsync::copy(u32 dst, const void* src, int bytes, int src_bytes, const Loc
   if (queue.copies.empty()) pending_.push_back(tid);
   queue.copies.push_back({dst, src, bytes, src_bytes, loc});
   ++queue.open;
+  queue.last_loc = loc;
 }
 
 void CpAsync::commit() {
@@ -76,12 +77,17 @@ void CpAsync::forget_if_empty(int tid) {
   if (queues_[static_cast<std::size_t>(tid)].copies.empty()) std::erase(pending_, tid);
 }
 
+// Also of copies that happened to land: it is the wait that makes them safe.
 void CpAsync::check_finished() {
-  if (pending_.empty()) return;
-  const int tid = pending_.front();
-  cta_.fail("leak",
-            cta_.thread_name(tid) + " ends with cp.async in flight",
-            queues_[static_cast<std::size_t>(tid)].copies.front().loc);
+  for (std::size_t tid = 0; tid < queues_.size(); ++tid) {
+    const Queue& queue = queues_[tid];
+    std::size_t left = queue.open;
+    for (const std::size_t copies : queue.groups) left += copies;
+    if (left == 0) continue;
+    cta_.fail("leak",
+              cta_.thread_name(static_cast<int>(tid)) + " ends with cp.async in flight",
+              queue.last_loc);
+  }
 }
 
 }  // namespace flashjit::emu

@@ -33,6 +33,7 @@ class CpAsync final : public AsyncUnit {
     std::deque<std::size_t> groups;  // copies in each committed group, oldest first
     std::size_t open = 0;            // copies that are not committed yet
     u32 committed = 0;               // groups so far: the time of this thread's cp.async entity
+    Loc last_loc;                    // of a copy
   };
   void land_one(Queue& queue);
   void forget_if_empty(int tid);

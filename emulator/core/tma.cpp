@@ -63,7 +63,9 @@ void Tma::store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc
       .is_store = true, .map = checked(map, src, loc), .smem = src, .coords = {}, .loc = loc};
   std::copy(coords, coords + 5, op.coords);
   op.warp = cta_.warp();
-  op.group = groups_of_thread("TMA store", loc).open;
+  Groups& groups = groups_of_thread("TMA store", loc);
+  op.group = groups.last_store = groups.open;
+  groups.last_loc = loc;
   cta_.order.read_for(cta_.tid(),
                       cta_.order.entities().bulk_store(op.warp),
                       op.group,
@@ -77,7 +79,7 @@ void Tma::store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc
 void Tma::commit(const Loc& loc) { ++groups_of_thread("commit_group", loc).open; }
 
 void Tma::wait(int keep, const Loc& loc) {
-  const Groups& groups = groups_of_thread("wait_group", loc);
+  Groups& groups = groups_of_thread("wait_group", loc);
   if (groups.open <= static_cast<u32>(keep) + 1) return;
   const u32 done = groups.open - 1 - static_cast<u32>(keep);
   const int warp = cta_.warp();
@@ -90,6 +92,7 @@ void Tma::wait(int keep, const Loc& loc) {
     pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(i));
     execute(op);
   }
+  groups.waited = std::max(groups.waited, done);
   cta_.order.store_completed(cta_.tid(), done);
 }
 
@@ -137,13 +140,15 @@ void Tma::execute(const Operation& op) {
   if (!op.is_store) mbarriers_.complete_tx(op.bar, map.box_bytes(), op.ticket);
 }
 
+// Of stores also those that happened to be done: the wait makes them safe.
 void Tma::check_finished() {
-  if (pending_.empty()) return;
-  const Operation& op = pending_.front();
-  cta_.fail("leak",
-            op.is_store ? "the CTA ends while a TMA store still reads its shared memory"
-                        : "the CTA ends with a TMA load in flight",
-            op.loc);
+  for (const Groups& groups : groups_) {
+    if (groups.last_store <= groups.waited) continue;
+    cta_.fail("leak",
+              "the CTA ends while a TMA store may still read its shared memory",
+              groups.last_loc);
+  }
+  mbarriers_.check_finished();
 }
 
 }  // namespace flashjit::emu

@@ -41,6 +41,8 @@ class Tma final : public AsyncUnit {
   struct Groups {
     int owner = -1;  // tid
     u32 open = 1;    // number of the open group: the time of the warp's store entity
+    u32 last_store = 0, waited = 0;  // groups: of the last store, and waited for
+    Loc last_loc;                    // of a store
   };
   Groups& groups_of_thread(const char* op, const Loc& loc);
   TensorMapFields checked(const TensorMap* map, u32 smem, const Loc& loc);
