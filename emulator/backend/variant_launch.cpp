@@ -8,24 +8,9 @@
 #include "kernel_src/variant_plan.h"
 #include "runtime/launch.h"
 #include "runtime/tile_schedule.h"
-#include "runtime/tma_layout.h"
 
 namespace flashjit::emu {
 namespace {
-
-TensorMap encode(const TensorMapSpec& spec) {
-  TensorMapFields fields;
-  fields.base = static_cast<u8*>(spec.base);
-  fields.rank = 5;
-  fields.element_bytes = static_cast<u8>(size_of(spec.dtype));
-  fields.swizzle = Swizzle::k128B;
-  for (std::size_t i = 0; i < 5; ++i) {
-    fields.dims[i] = static_cast<u32>(spec.dims[i]);
-    fields.box[i] = static_cast<u16>(spec.box[i]);
-    if (i > 0) fields.strides[i - 1] = spec.strides[i - 1];
-  }
-  return encode_tensor_map(fields);
-}
 
 // For reports: the parts of shared memory and of the CTA by the names of the plan.
 void name_parts(const KernelConfig& config, Options& options) {
@@ -74,10 +59,10 @@ Stats launch_sm90(const KernelConfig& config,
   alignas(16) int tile_counters[kTileCounterBytes / sizeof(int)] = {};
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
-  const Sm90FwdParams params = {.q = encode(maps.q),
-                                .k = encode(maps.k),
-                                .v = encode(maps.v),
-                                .o = encode(maps.o),
+  const Sm90FwdParams params = {.q = encode_tensor_map(maps.q),
+                                .k = encode_tensor_map(maps.k),
+                                .v = encode_tensor_map(maps.v),
+                                .o = encode_tensor_map(maps.o),
                                 .fwd = fwd,
                                 .schedule = make_tile_schedule(config, shape, device)};
   geometry.num_kernels = 1;
@@ -91,6 +76,20 @@ Stats launch_sm90(const KernelConfig& config,
 }
 
 }  // namespace
+
+TensorMap encode_tensor_map(const TensorMapSpec& spec) {
+  TensorMapFields fields;
+  fields.base = static_cast<u8*>(spec.base);
+  fields.rank = 5;
+  fields.element_bytes = static_cast<u8>(size_of(spec.dtype));
+  fields.swizzle = Swizzle::k128B;
+  for (std::size_t i = 0; i < 5; ++i) {
+    fields.dims[i] = static_cast<u32>(spec.dims[i]);
+    fields.box[i] = static_cast<u16>(spec.box[i]);
+    if (i > 0) fields.strides[i - 1] = spec.strides[i - 1];
+  }
+  return encode_tensor_map(fields);
+}
 
 DeviceInfo emulated_device() {
   DeviceInfo device;

@@ -5,6 +5,7 @@
 
 #include "emulator/core/options.h"
 #include "runtime/executor.h"
+#include "runtime/tma_layout.h"
 
 namespace flashjit::emu {
 
@@ -13,6 +14,9 @@ using Entry = void (*)();
 
 // The device that the emulator pretends to be: few SMs, so that persistent CTAs see several tiles.
 DeviceInfo emulated_device();
+
+// The emulator's form of a tensor map; as the runtime's encode_tensor_map() for the GPU.
+TensorMap encode_tensor_map(const TensorMapSpec& spec);
 
 // Runs all kernels of the variant, in order. Throws Failure, and Error where the runtime would.
 Stats launch_variant(const KernelConfig& config,

@@ -144,9 +144,8 @@ void Tma::execute(const Operation& op) {
 void Tma::check_finished() {
   for (const Groups& groups : groups_) {
     if (groups.last_store <= groups.waited) continue;
-    cta_.fail("leak",
-              "the CTA ends while a TMA store may still read its shared memory",
-              groups.last_loc);
+    cta_.fail(
+        "leak", "the CTA ends while a TMA store may still read its shared memory", groups.last_loc);
   }
   mbarriers_.check_finished();
 }

@@ -32,8 +32,9 @@ TEST_CASE("bounds: shared memory ends where the launch says") {
   CHECK_THAT(before.report, ContainsSubstring("smem-4"));
 
   u32 r[4] = {};
-  CHECK(find_in_all(32, [&] { ptx::ldmatrix_x4(r, smem() + kSmemBytes - 16 * threadIdx.x); })
-            .kind == "bounds");
+  CHECK(find_in_all(32, [&] {
+          ptx::ldmatrix_x4(r, smem() + kSmemBytes - 16 * threadIdx.x);
+        }).kind == "bounds");
   CHECK(find_in_all(32, [&] { ptx::stmatrix_x4(smem() + kSmemBytes - 8, 0, 0, 0, 0); }).kind ==
         "bounds");
   CHECK(find_in_all(32, [&] { ptx::st_shared_u32(smem() + kSmemBytes - 4, 0); }).kind == "race");

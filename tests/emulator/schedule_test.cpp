@@ -160,17 +160,16 @@ TEST_CASE("steps: a kernel that loops for ever ends with the state of those who 
   // The spinning warp may keep the other from its barrier for all of the steps, in some schedules.
   bool names_waiters = false;
   for (options.seed = 1; options.seed <= 10 && !names_waiters; ++options.seed) {
-    names_waiters =
-        find(
-            64,
-            [&] {
-              ptx::st_shared_u32(ptx::dynamic_smem() + 4 * threadIdx.x, 0);
-              if (threadIdx.x >= 32) __syncthreads();
-              while (ptx::ld_shared_u32(ptx::dynamic_smem() + 4 * threadIdx.x) == 0) {
-              }
-            },
-            options)
-            .report.find("bar.sync  at schedule_test.cpp") != std::string::npos;
+    names_waiters = find(
+                        64,
+                        [&] {
+                          ptx::st_shared_u32(ptx::dynamic_smem() + 4 * threadIdx.x, 0);
+                          if (threadIdx.x >= 32) __syncthreads();
+                          while (ptx::ld_shared_u32(ptx::dynamic_smem() + 4 * threadIdx.x) == 0) {
+                          }
+                        },
+                        options)
+                        .report.find("bar.sync  at schedule_test.cpp") != std::string::npos;
   }
   CHECK(names_waiters);
 }
@@ -228,7 +227,8 @@ TEST_CASE("launch: bad blocks, exceptions and several workers") {
   Options options = planted_options();
   options.workers = 2;
   std::atomic<int> threads = 0;
-  launch({7, 2, 1}, {64, 1, 1}, kSmemBytes, [&] { ++threads; }, options);
+  launch(
+      {7, 2, 1}, {64, 1, 1}, kSmemBytes, [&] { ++threads; }, options);
   CHECK(threads == 7 * 2 * 64);
 }
 

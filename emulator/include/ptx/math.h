@@ -1,6 +1,7 @@
 // The emulator's kernel_src/ptx/math.h. The approximations are correctly rounded here; the GPU's
 // differ within the error that their comment there names. Subnormals are flushed as by .ftz.
 #pragma once
+#include <bit>
 #include <cmath>
 
 #include "emu/device.h"
@@ -21,7 +22,12 @@ inline float log2_approx(float x) { return std::log2(detail::flush_subnormal(x))
 inline float rcp_approx(float x) {
   return detail::flush_subnormal(1.0f / detail::flush_subnormal(x));
 }
-inline float max_f32(float a, float b) { return std::fmax(a, b); }
+inline float max_f32(float a, float b) {
+  if (a > b) return a;
+  if (b > a) return b;
+  if (a == b) return std::signbit(a) ? b : a;  // +0 > −0
+  return a == a ? a : b == b ? b : std::bit_cast<float>(0x7fffffffu);
+}
 
 template <Dtype kDtype>
 u32 pack(float lo, float hi) {
