@@ -31,25 +31,20 @@ int widest_block_n(const KernelConfig& config, int warpgroups, int limit) {
   return std::min(limit, free * 4 / 3 / 16 * 16);
 }
 
-// Keys of a block. Wider than 128 only grows the exponentials that nothing hides. Two warpgroups
-// stop where two stages and a staging of O still fit: at head_dim 256 that staged 128 × 64 tile
-// measured better than 128 × 80 without staging. At head_dim 128 a ring of four stages of 64 keys
-// is worth more than wider blocks (+2 … 4 %), and wastes less of the diagonal under a causal mask.
-int block_n_limit(int widest_dim) {
-  if (widest_dim <= 96) return 128;
-  if (widest_dim <= 128) return 64;
-  return widest_dim <= 192 ? 96 : 64;
-}
+// Keys of a block. Wider than 128 only grows the exponentials that nothing hides. From head_dim 128
+// on, 64 keys leave room for a deeper ring or a staging of O, which is worth more than wider blocks
+// (+1 … 4 %), and waste less of the diagonal under a causal mask.
+int block_n_limit(int widest_dim) { return widest_dim <= 112 ? 128 : 64; }
 
-// Ping-pong pays where a block's exponentials outlast its products (head_dim 64 with blocks of 128
-// keys), for two warpgroups that fill the registers, and by 1 … 2 % for three under a causal mask,
-// which it keeps from meeting at the diagonal; else it only adds barriers (−1 %).
+// Ping-pong pays where a block's exponentials outlast its products: +9 … 20 % for three warpgroups
+// at head_dim 80 and 96. Causal masks carry that to head_dim 128 (+1 … 2 %), and two warpgroups
+// that fill the registers gain from it at 256. Elsewhere it only adds barriers (−1 %).
 bool use_ping_pong(int warpgroups, int widest_dim, bool causal) {
   switch (warpgroups) {
     case 2:
       return widest_dim <= 64 || (widest_dim > 128 && !causal);
     case 3:
-      return widest_dim <= 64 || causal;
+      return widest_dim <= 112 || causal;
     default:
       return false;
   }
@@ -58,7 +53,7 @@ bool use_ping_pong(int warpgroups, int widest_dim, bool causal) {
 // Where a number of warpgroups makes sense: narrower blocks of keys are bound by the latency of
 // their softmax, and four warpgroups pay only where the exponentials dominate.
 bool is_useful(const Tiling& t, int widest_dim) {
-  if (t.num_warps == 16) return widest_dim <= 64;
+  if (t.num_warps == 16) return widest_dim <= 72 && t.block_n >= 64;
   return t.num_warps < 12 || t.block_n >= (widest_dim <= 128 ? 64 : 80);
 }
 
@@ -118,8 +113,8 @@ double efficiency(const Problem& problem, const Tiling& t) {
       return 0.5;
     case 2:
       return widest_dim > 128 ? 0.9 : widest_dim > 64 ? 0.85 : 0.55;
-    case 3:
-      return widest_dim > 64 ? 0.93 : 0.69;
+    case 3:  // head_dim 72 leaves room for two stages only
+      return widest_dim > 72 ? 0.93 : widest_dim > 64 ? 0.54 : 0.69;
     default:  // at head_dim 64: wins to 4k tokens, where its broken last wave costs less
       return 0.68;
   }
