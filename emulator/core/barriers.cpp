@@ -38,16 +38,20 @@ void NamedBarriers::arrive(int id, int threads, const Loc& loc) {
     cta_.order.acquire(tid, arrived);
     cta_.scheduler.wake(tid);
   }
+  last_flags_[static_cast<std::size_t>(id)] = barrier.any_flag;
   barrier = Barrier{};
   barrier.arriving = cta_.order.gather();
 }
 
-void NamedBarriers::sync(int id, int threads, const Loc& loc) {
+bool NamedBarriers::sync(int id, int threads, bool flag, const Loc& loc) {
   cta_.scheduler.preemption_point();
-  at(id, threads, loc).waiters.push_back(cta_.tid());
+  Barrier& barrier = at(id, threads, loc);
+  barrier.waiters.push_back(cta_.tid());
+  barrier.any_flag = barrier.any_flag || flag;
   cta_.scheduler.mark_blocked("bar.sync", static_cast<u32>(id), loc);
   arrive(id, threads, loc);  // the last one wakes itself
   cta_.scheduler.wait_until_woken();
+  return last_flags_[static_cast<std::size_t>(id)];
 }
 
 std::string NamedBarriers::state() const {

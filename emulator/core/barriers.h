@@ -9,12 +9,14 @@
 
 namespace flashjit::emu {
 
-// bar.sync and bar.arrive, 0 … 15. Every thread counts for one, as on the GPU every warp for 32.
+// bar.sync, bar.red.or and bar.arrive, 0 … 15. Every thread counts for one, as on the GPU every
+// warp for 32.
 class NamedBarriers {
  public:
   explicit NamedBarriers(Context& cta) : cta_(cta) { reset(); }
   void reset();
-  void sync(int id, int threads, const Loc& loc);
+  // Whether any thread came with `flag`.
+  bool sync(int id, int threads, bool flag, const Loc& loc);
   void arrive(int id, int threads, const Loc& loc);
   std::string state() const;  // one line for each barrier in use
 
@@ -23,11 +25,15 @@ class NamedBarriers {
     int threads = 0, arrived = 0;
     Gathering arriving;
     std::vector<int> waiters;
+    bool any_flag = false;
   };
   Barrier& at(int id, int threads, const Loc& loc);
 
   Context& cta_;
   std::array<Barrier, 16> barriers_;
+  // Of the last completion; stands until all waiters have read it, for a barrier cannot complete
+  // again without them.
+  std::array<bool, 16> last_flags_{};
 };
 
 class MBarriers {

@@ -57,7 +57,12 @@ class Cta final : public Device {
   void cp_async_commit() override { cp_async_.commit(); }
   void cp_async_wait(int keep, const Loc& loc) override { cp_async_.wait(keep, loc); }
 
-  void bar_sync(int id, int threads, const Loc& loc) override { named_.sync(id, threads, loc); }
+  void bar_sync(int id, int threads, const Loc& loc) override {
+    named_.sync(id, threads, false, loc);
+  }
+  bool bar_red_or(int id, int threads, bool flag, const Loc& loc) override {
+    return named_.sync(id, threads, flag, loc);
+  }
   void bar_arrive(int id, int threads, const Loc& loc) override { named_.arrive(id, threads, loc); }
   void mbarrier_init(u32 bar, u32 count, const Loc& loc) override {
     mbarriers_.init(bar, count, loc);

@@ -56,5 +56,10 @@ template <int kKeep>
 __device__ __forceinline__ void bulk_wait_read() {
   asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(kKeep) : "memory");
 }
+// The same until they are complete: what they wrote is visible to this thread.
+template <int kKeep>
+__device__ __forceinline__ void bulk_wait() {
+  asm volatile("cp.async.bulk.wait_group %0;" ::"n"(kKeep) : "memory");
+}
 
 }  // namespace flashjit::ptx

@@ -1,13 +1,17 @@
-// Warpgroup matrix multiply of Hopper (sm_90a): everything but the multiply itself. wgmma_ss and
-// wgmma_rs need one literal operand list per shape, so runtime/wgmma_source writes just the shapes
-// that a variant uses, as "ptx/wgmma_ops.h"; N is 2R:
+// Warpgroup matrix multiply of Hopper (sm_90a): everything but the multiplies themselves. wgmma_ss
+// and wgmma_rs need one literal operand list per shape, so runtime/wgmma_source writes just the
+// shapes that a variant uses, as "ptx/wgmma_ops.h"; N is 2R:
 //
-//   // D[64 x N] = A[64 x 16] · B[16 x N], or D += A · B when kAccumulate; A and B in shared
-//   memory. template <Dtype kDtype, bool kTransB, bool kAccumulate, int R> void wgmma_ss(float
-//   (&d)[R], u64 desc_a, u64 desc_b);
-//   // The same with A in registers.
-//   template <Dtype kDtype, bool kTransB, bool kAccumulate, int R>
-//   void wgmma_rs(float (&d)[R], const u32 (&a)[4], u64 desc_b);
+//   // D[64 x N] = A[64 x 16·count] · B[16·count x N], A and B in shared memory.
+//   template <Dtype kDtype, bool kTransB, class Steps, int R>
+//   void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b);
+//   // D += A · B with A in registers.
+//   template <Dtype kDtype, bool kTransB, class Steps, int R>
+//   void wgmma_rs(float (&d)[R], const u32 (&a)[Steps::kCount][4], u64 desc_b);
+//
+// Steps tells how many wgmma of k = 16 make the product, and what to add to the descriptors of the
+// first for step i: Steps::kCount, Steps::a(i), Steps::b(i). All of them stand in one asm: between
+// two NVRTC would copy every accumulator, which took a fifth of the time of a compilation.
 #pragma once
 #include "types.h"
 

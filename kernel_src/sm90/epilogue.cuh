@@ -1,6 +1,10 @@
 // How a warpgroup's 64 rows of O leave the CTA: one policy for each Epilogue. O arrives normalised,
 // in the accumulator layout of wgmma. begin_tile() is called while the next tile's first block is
 // computed, finish() before the CTA ends.
+//
+// store() also carries a vote: whether a thread of those that store together has a row that must be
+// written again (sm90/masked_values.cuh). If so, all of them call wait_stored() first, for the
+// stores of one thread may still be on their way. Without a mask nobody votes.
 #pragma once
 #include "ptx/barrier.h"
 #include "ptx/matrix.h"
@@ -31,6 +35,24 @@ struct EpilogueBase {
 
   __device__ __forceinline__ void sync_warpgroup() const {
     ptx::bar_sync(kFirstNamedBarrier + warpgroup, 128);
+  }
+
+  // The same, with a vote.
+  __device__ __forceinline__ bool sync_warpgroup(bool flag) const {
+    if constexpr (kConfig.problem.mask == MaskKind::kNone) {
+      sync_warpgroup();
+      return false;
+    } else {
+      // The vote of the warp is for ptxas, which does not know that the barrier's answer is the
+      // same in all lanes: without it the branch on it costs up to 4 R2UR in every step of the
+      // mainloop.
+      return __any_sync(0xffffffffu, ptx::bar_red_or(kFirstNamedBarrier + warpgroup, 128, flag));
+    }
+  }
+  // Of the policies that store by TMA.
+  __device__ __forceinline__ void wait_stored() const {
+    if (thread == 0) ptx::bulk_wait<0>();
+    sync_warpgroup();
   }
 
   // Writes panel `panel` of O to the 64 rows at `dst`, 128-byte swizzle.
@@ -75,9 +97,12 @@ struct Sm90Epilogue<kConfig, Epilogue::kDirect> : EpilogueBase<kConfig> {
 
   __device__ __forceinline__ void begin_tile() {}
   __device__ __forceinline__ void finish() {}
+  __device__ __forceinline__ void wait_stored() const { __syncwarp(); }
 
   template <int kSize>
-  __device__ __forceinline__ void store(const float (&o)[kSize], const OutputTile& tile) {
+  __device__ __forceinline__ bool store(const float (&o)[kSize],
+                                        const OutputTile& tile,
+                                        bool flag) {
     const FwdParams& fwd = this->params.fwd;
     const int lane = this->thread % 32;
     const int row = tile.first_row + this->thread / 32 * 16 + lane / 4;
@@ -99,6 +124,7 @@ struct Sm90Epilogue<kConfig, Epilogue::kDirect> : EpilogueBase<kConfig> {
           *reinterpret_cast<U32x4*>(gmem + r * eight_rows + column * 2) = chunk;
       }
     }
+    return kConfig.problem.mask != MaskKind::kNone && __any_sync(0xffffffffu, flag);
   }
 
   // Lane q of a quad holds pair q of four blocks; it leaves with the four pairs of block q.
@@ -133,18 +159,21 @@ struct Sm90Epilogue<kConfig, Epilogue::kThroughQ> : EpilogueBase<kConfig> {
   __device__ __forceinline__ void finish() { begin_tile(); }
 
   template <int kSize>
-  __device__ __forceinline__ void store(const float (&o)[kSize], const OutputTile& tile) {
+  __device__ __forceinline__ bool store(const float (&o)[kSize],
+                                        const OutputTile& tile,
+                                        bool flag) {
     begin_tile();  // a tile without a block has not done it
     const u32 dst = this->smem.q(tile.q_stage) + this->warpgroup * Base::Smem::kWarpgroupBytes;
     stage_all<0>(dst, o);
     ptx::fence_proxy_async();
-    this->sync_warpgroup();
+    const bool any = this->sync_warpgroup(flag);
     if (this->thread == 0) {
 #pragma unroll
       for (int i = 0; i < Base::kPanels; ++i) this->store_panel(dst + i * kPanelBytes, i, tile);
       ptx::bulk_commit();
     }
     pending_stage = tile.q_stage;
+    return any;
   }
 
   template <int kPanel, int kSize>
@@ -167,17 +196,21 @@ struct Sm90Epilogue<kConfig, Epilogue::kStaged> : EpilogueBase<kConfig> {
   }
 
   template <int kSize>
-  __device__ __forceinline__ void store(const float (&o)[kSize], const OutputTile& tile) {
-    store_group<0>(
+  __device__ __forceinline__ bool store(const float (&o)[kSize],
+                                        const OutputTile& tile,
+                                        bool flag) {
+    return store_group<0>(
         this->smem.template at<SmemRegion::kOut>() + this->warpgroup * (kGroup * kPanelBytes),
         o,
-        tile);
+        tile,
+        flag);
   }
 
   template <int kFirst, int kSize>
-  __device__ __forceinline__ void store_group(u32 dst,
+  __device__ __forceinline__ bool store_group(u32 dst,
                                               const float (&o)[kSize],
-                                              const OutputTile& tile) {
+                                              const OutputTile& tile,
+                                              bool flag) {
     constexpr int kEnd = kFirst + kGroup < Base::kPanels ? kFirst + kGroup : Base::kPanels;
     if (this->thread == 0) ptx::bulk_wait_read<0>();  // of the group before
     this->sync_warpgroup();
@@ -186,14 +219,18 @@ struct Sm90Epilogue<kConfig, Epilogue::kStaged> : EpilogueBase<kConfig> {
       this->template stage_panel<kFirst + 1>(dst + kPanelBytes, o);
     }
     ptx::fence_proxy_async();
-    this->sync_warpgroup();
+    const bool any = this->sync_warpgroup(flag);
     if (this->thread == 0) {
 #pragma unroll
       for (int i = kFirst; i < kEnd; ++i)
         this->store_panel(dst + (i - kFirst) * kPanelBytes, i, tile);
       ptx::bulk_commit();
     }
-    if constexpr (kEnd < Base::kPanels) store_group<kEnd>(dst, o, tile);
+    if constexpr (kEnd < Base::kPanels) {
+      return store_group<kEnd>(dst, o, tile, flag);
+    } else {
+      return any;
+    }
   }
 };
 

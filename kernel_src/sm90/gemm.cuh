@@ -23,35 +23,40 @@ __device__ __forceinline__ u32 transposed_descriptor(u32 addr, u32 panel_bytes) 
 }
 __device__ __forceinline__ u64 full_descriptor(u32 low) { return u64(kDescriptorHigh) << 32 | low; }
 
-// S = Q · Kᵀ: acc [64 x block_n], over head_dim_qk in steps of 16 columns.
+// Along head_dim_qk in steps of 16 columns.
+template <KernelConfig kConfig>
+struct ScoreSteps {
+  static constexpr int kCount = ceil_div(kConfig.problem.head_dim_qk, 16);
+  static constexpr u32 column(int i, int panel_rows) {
+    return u32(i / 4 * panel_rows * kPanelRowBytes / 16 + i % 4 * 2);
+  }
+  static constexpr u32 a(int i) { return column(i, kConfig.tiling.block_m); }
+  static constexpr u32 b(int i) { return column(i, kConfig.tiling.block_n); }
+};
+// Along the block in steps of 16 keys.
+template <KernelConfig kConfig>
+struct OutputSteps {
+  static constexpr int kCount = kConfig.tiling.block_n / 16;
+  static constexpr u32 b(int i) { return u32(i * (16 * kPanelRowBytes / 16)); }
+};
+
+// S = Q · Kᵀ: acc [64 x block_n].
 template <KernelConfig kConfig, int kSize>
 __device__ __forceinline__ void gemm_scores(float (&acc)[kSize], u32 q_desc, u32 k_desc) {
-  constexpr Dtype kDtype = kConfig.problem.dtype;
-  constexpr int kSteps = ceil_div(kConfig.problem.head_dim_qk, 16);
-  constexpr u32 kQPanel = kConfig.tiling.block_m * kPanelRowBytes / 16;
-  constexpr u32 kKPanel = kConfig.tiling.block_n * kPanelRowBytes / 16;
   ptx::wgmma_fence();
-  ptx::wgmma_ss<kDtype, false, false>(acc, full_descriptor(q_desc), full_descriptor(k_desc));
-#pragma unroll
-  for (int i = 1; i < kSteps; ++i) {
-    ptx::wgmma_ss<kDtype, false, true>(acc,
-                                       full_descriptor(q_desc + i / 4 * kQPanel + i % 4 * 2),
-                                       full_descriptor(k_desc + i / 4 * kKPanel + i % 4 * 2));
-  }
+  ptx::wgmma_ss<kConfig.problem.dtype, false, ScoreSteps<kConfig>>(
+      acc, full_descriptor(q_desc), full_descriptor(k_desc));
   ptx::wgmma_commit();
 }
 
-// O += P · V: acc [64 x head_dim_v (+ 8)], over block_n in steps of 16 keys.
+// O += P · V: acc [64 x head_dim_v (+ 8)].
 template <KernelConfig kConfig, int kSize, int kSteps>
 __device__ __forceinline__ void gemm_output(float (&acc)[kSize],
                                             const u32 (&probs)[kSteps][4],
                                             u32 v_desc) {
   ptx::wgmma_fence();
-#pragma unroll
-  for (int i = 0; i < kSteps; ++i) {
-    ptx::wgmma_rs<kConfig.problem.dtype, true, true>(
-        acc, probs[i], full_descriptor(v_desc + i * (16 * kPanelRowBytes / 16)));
-  }
+  ptx::wgmma_rs<kConfig.problem.dtype, true, OutputSteps<kConfig>>(
+      acc, probs, full_descriptor(v_desc));
   ptx::wgmma_commit();
 }
 

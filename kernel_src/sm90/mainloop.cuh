@@ -34,6 +34,8 @@ struct Sm90Consumer {
   static constexpr int kWarpgroups = sm90_num_warpgroups(kTiling);
   static constexpr int kScoreRegs = kBlockN / 2;
   static constexpr int kOutputRegs = sm90_output_columns(kConfig) / 2;
+  // Without a mask only a tile's first block can need one, for the tail of the keys.
+  static constexpr bool kManyMasked = kProblem.mask != MaskKind::kNone;
   static constexpr bool kThroughQ = kTiling.epilogue == Epilogue::kThroughQ;
   using Smem = SmemMap<kConfig>;
   using KvRing = Ring<kTiling.num_stages>;
@@ -160,9 +162,12 @@ struct Sm90Consumer {
   }
 
   // Back to uniform registers after loops and branches that ptxas cannot see through: it costs a
-  // few shuffles a tile, where up to 29 R2UR in every step were seen without.
+  // few shuffles a tile, where up to 29 R2UR in every step were seen without. The descriptors of K
+  // and V never change; as opaque values they are not computed again in every step.
   __device__ __forceinline__ void make_uniform() {
     q_desc = uniform(q_desc);
+    k_desc = uniform(k_desc);
+    v_desc = uniform(v_desc);
     num_blocks = uniform(num_blocks);
     num_full = uniform(num_full);
     kv_position = uniform(kv_position);
@@ -261,10 +266,12 @@ struct Sm90Consumer {
       output.begin_tile();
       make_uniform();
       n_block = uniform(n_block);
+      if constexpr (kManyMasked) {
 #pragma unroll 1
-      for (; n_block >= num_full; --n_block) step<true>(acc, softmax, n_block);
-      make_uniform();
-      n_block = uniform(n_block);
+        for (; n_block >= num_full; --n_block) step<true>(acc, softmax, n_block);
+        make_uniform();
+        n_block = uniform(n_block);
+      }
 #pragma unroll 1
       for (; n_block >= 0; --n_block) step<false>(acc, softmax, n_block);
       finish_output(acc, kv_position + num_blocks - 1);
@@ -273,17 +280,19 @@ struct Sm90Consumer {
       output.begin_tile();
       make_uniform();
       n_block = uniform(n_block);
+      if constexpr (kManyMasked) {
 #pragma unroll 1
-      for (; n_block >= num_full; --n_block) serial_step<true>(acc, softmax, n_block);
-      make_uniform();
-      n_block = uniform(n_block);
+        for (; n_block >= num_full; --n_block) serial_step<true>(acc, softmax, n_block);
+        make_uniform();
+        n_block = uniform(n_block);
+      }
 #pragma unroll 1
       for (; n_block >= 0; --n_block) serial_step<false>(acc, softmax, n_block);
     }
   }
 
-  // O = O / l, and LSE = (offset + log2 l) · ln 2.
-  __device__ __forceinline__ void normalise(Accumulators& acc, const Softmax& softmax) const {
+  // O = O / l, and LSE = (offset + log2 l) · ln 2. Returns the rows that must be computed again.
+  __device__ __forceinline__ WrongRows normalise(Accumulators& acc, const Softmax& softmax) const {
     float row_sum[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
@@ -293,16 +302,13 @@ struct Sm90Consumer {
         row_sum[r] = quad_sum(softmax.row_sum[r]);
       }
     }
-    const int warp_row = first_row + warp * 16;
-    if constexpr (kProblem.mask == MaskKind::kCausal) {
-      MaskedValueRepair<kConfig>{params.fwd, warp_row, head, batch}.run(
-          acc.o, row_sum, softmax.offset);
-    }
+    WrongRows wrong;
+    if constexpr (kProblem.mask == MaskKind::kCausal) wrong = find_wrong_rows(acc.o, row_sum);
     float inverse[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       inverse[r] = row_sum[r] == 0.0f ? 0.0f : ptx::rcp_approx(row_sum[r]);  // no key seen: O = 0
-      const int row = warp_row + lane / 4 + 8 * r;
+      const int row = first_row + warp * 16 + lane / 4 + 8 * r;
       if (kProblem.return_lse && lane % 4 == 0 && row < params.fwd.seqlen_q) {
         const i64 pair = i64(batch) * params.fwd.num_heads_q + head;
         params.fwd.lse[pair * params.fwd.seqlen_q + row] =
@@ -310,6 +316,7 @@ struct Sm90Consumer {
       }
     }
     rescale(acc.o, inverse);
+    return wrong;
   }
 
   __device__ __forceinline__ void run() {
@@ -322,8 +329,11 @@ struct Sm90Consumer {
       for (int i = 0; i < kOutputRegs; ++i) acc.o[i] = 0.0f;
       if (!kTiling.skip_masked || num_blocks > 0) compute_tile(acc, softmax, output);
       kv_position += num_blocks;
-      normalise(acc, softmax);
-      output.store(acc.o, {first_row, head, batch, q_stage});
+      const WrongRows wrong = normalise(acc, softmax);
+      if (output.store(acc.o, {first_row, head, batch, q_stage}, wrong.any())) {
+        output.wait_stored();
+        recompute_wrong_rows<kConfig>(params.fwd, {0, head, batch}, first_row + warp * 16, wrong);
+      }
     }
     output.finish();
   }

@@ -54,8 +54,9 @@ std::string find_faults(const KernelConfig& config,
   if (nvdisasm.empty()) return faults;
   const std::vector<test::GemmLoop> loops =
       test::find_gemm_loops(test::disassemble(nvdisasm, binary.code));
-  // The masked loop and the steady one, in this order.
-  if (loops.size() < 2) return faults + "no mainloop with HGMMA was found\n";
+  // Under a mask a masked loop and a steady one, in this order.
+  const std::size_t expected = config.problem.mask == MaskKind::kNone ? 1 : 2;
+  if (loops.size() < expected) return faults + "no mainloop with HGMMA was found\n";
   for (const test::GemmLoop& loop : loops) {
     if (loop.r2ur > kMaxR2urInMainloop)
       faults += std::to_string(loop.r2ur) + " R2UR in a mainloop\n";

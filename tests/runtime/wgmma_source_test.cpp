@@ -45,30 +45,51 @@ int highest_operand(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("an sm90 variant gets the three multiplies of its shapes") {
+TEST_CASE("an sm90 variant gets the two products of its shapes") {
   const std::vector<std::string> functions =
       functions_of(wgmma_ops_header(config_of("fwd_sm90_bf16_d128_causal_m192n80s3")));
-  REQUIRE(functions.size() == 3);
-  const std::string& first = functions[0];
-  const std::string& scores = functions[1];
-  const std::string& output = functions[2];
-  CHECK_THAT(first, ContainsSubstring("wgmma_ss(float (&d)[40], u64 desc_a, u64 desc_b)"));
+  REQUIRE(functions.size() == 2);
+  const std::string& scores = functions[0];
+  const std::string& output = functions[1];
   CHECK_THAT(scores, ContainsSubstring("wgmma_ss(float (&d)[40], u64 desc_a, u64 desc_b)"));
-  CHECK_THAT(output, ContainsSubstring("wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 desc_b)"));
-  CHECK_THAT(scores, ContainsSubstring("wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16"));
-  CHECK_THAT(output, ContainsSubstring("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16"));
-  // The first product of a block writes its accumulators, the others add to them.
-  CHECK(count(first, "\"=f\"") == 40);
-  CHECK(count(first, "setp.ne.b32 p, 0, 0") == 1);
-  CHECK(count(scores, "\"\\+f\"") == 40);
-  CHECK(count(scores, "setp.ne.b32 p, 1, 0") == 1);
+  CHECK_THAT(output,
+             ContainsSubstring("wgmma_rs(float (&d)[64], const u32 (&a)[5][4], u64 desc_b)"));
+  // head_dim 128 and 80 keys in steps of 16.
+  CHECK(count(scores, "wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16") == 8);
+  CHECK(count(output, "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16") == 5);
+  // The first wgmma of S writes its accumulators, all others add to theirs.
+  CHECK(count(scores, "\"=f\"") == 40);
+  CHECK(count(scores, "no, 1, 1") == 1);
+  CHECK(count(scores, "yes, 1, 1") == 7);
   CHECK(count(output, "\"\\+f\"") == 64);
+  CHECK(count(output, "yes, 1, 1") == 5);
   // Q and K are K-major; V is transposed by the instruction.
-  CHECK_THAT(scores, ContainsSubstring("p, 1, 1, 0, 0;"));
-  CHECK_THAT(output, ContainsSubstring("p, 1, 1, 1;"));
+  CHECK(count(scores, ", 1, 1, 0, 0;") == 8);
+  CHECK(count(output, ", 1, 1, 1;") == 5);
   for (const std::string& function : functions) {
-    CHECK(highest_operand(function) + 1 == count(function, "\"[=+]?[flr]\"\\("));
+    CHECK(highest_operand(function) + 1 == count(function, "\"[=+]?[flrn]\"\\("));
   }
+}
+
+TEST_CASE("every step of a product has descriptors and registers of its own") {
+  const std::vector<std::string> functions =
+      functions_of(wgmma_ops_header(config_of("fwd_sm90_bf16_d40_m128n32s2")));
+  REQUIRE(functions.size() == 2);
+  // 16 accumulators, %16 and %17 the descriptors, then b and a of step 1, b and a of step 2.
+  const std::string& scores = functions[0];
+  CHECK_THAT(scores, ContainsSubstring("%15}, %16, %17, no"));
+  CHECK_THAT(scores, ContainsSubstring("add.u64 a, %16, %19;"));
+  CHECK_THAT(scores, ContainsSubstring("add.u64 b, %17, %18;"));
+  CHECK_THAT(scores, ContainsSubstring("add.u64 a, %16, %21;"));
+  CHECK_THAT(scores, ContainsSubstring("add.u64 b, %17, %20;"));
+  CHECK_THAT(scores,
+             ContainsSubstring(
+                 R"("n"(Steps::b(1)), "n"(Steps::a(1)), "n"(Steps::b(2)), "n"(Steps::a(2)))"));
+  // 20 accumulators, two steps of A, the descriptor of B, b of step 1.
+  const std::string& output = functions[1];
+  CHECK_THAT(output, ContainsSubstring("{%20, %21, %22, %23}, %28, yes"));
+  CHECK_THAT(output, ContainsSubstring("{%24, %25, %26, %27}, b, yes"));
+  CHECK_THAT(output, ContainsSubstring("add.u64 b, %28, %29;"));
 }
 
 TEST_CASE("row sums by mma take eight more columns, fp16 its own type") {

@@ -59,6 +59,7 @@ class Device {
 
   // ---- barriers
   virtual void bar_sync(int id, int threads, const Loc& loc) = 0;
+  virtual bool bar_red_or(int id, int threads, bool flag, const Loc& loc) = 0;
   virtual void bar_arrive(int id, int threads, const Loc& loc) = 0;
   virtual void mbarrier_init(u32 bar, u32 count, const Loc& loc) = 0;
   virtual void mbarrier_arrive(u32 bar, u32 expect_tx, const Loc& loc) = 0;

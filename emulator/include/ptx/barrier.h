@@ -10,5 +10,8 @@ inline void bar_sync(int id, int threads, emu::Loc loc = emu::Loc::current()) {
 inline void bar_arrive(int id, int threads, emu::Loc loc = emu::Loc::current()) {
   emu::current().bar_arrive(id, threads, loc);
 }
+inline bool bar_red_or(int id, int threads, bool flag, emu::Loc loc = emu::Loc::current()) {
+  return emu::current().bar_red_or(id, threads, flag, loc);
+}
 
 }  // namespace flashjit::ptx

@@ -36,5 +36,9 @@ template <int kKeep>
 void bulk_wait_read(emu::Loc loc = emu::Loc::current()) {
   emu::current().bulk_wait(kKeep, loc);
 }
+template <int kKeep>
+void bulk_wait(emu::Loc loc = emu::Loc::current()) {
+  emu::current().bulk_wait(kKeep, loc);
+}
 
 }  // namespace flashjit::ptx

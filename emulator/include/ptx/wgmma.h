@@ -14,15 +14,23 @@ void wgmma_wait(emu::Loc loc = emu::Loc::current()) {
 template <int N>
 void pin_registers(float (&)[N]) {}
 
-template <Dtype kDtype, bool kTransB, bool kAccumulate, int R>
+template <Dtype kDtype, bool kTransB, class Steps, int R>
 void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b, emu::Loc loc = emu::Loc::current()) {
   static_assert(R % 4 == 0 && R <= 128, "N is a multiple of 8 up to 256");
-  emu::current().wgmma({kDtype, kTransB, d, R, nullptr, desc_a, desc_b, kAccumulate}, loc);
+  for (int i = 0; i < Steps::kCount; ++i) {
+    emu::current().wgmma(
+        {kDtype, kTransB, d, R, nullptr, desc_a + Steps::a(i), desc_b + Steps::b(i), i > 0}, loc);
+  }
 }
-template <Dtype kDtype, bool kTransB, bool kAccumulate, int R>
-void wgmma_rs(float (&d)[R], const u32 (&a)[4], u64 desc_b, emu::Loc loc = emu::Loc::current()) {
+template <Dtype kDtype, bool kTransB, class Steps, int R>
+void wgmma_rs(float (&d)[R],
+              const u32 (&a)[Steps::kCount][4],
+              u64 desc_b,
+              emu::Loc loc = emu::Loc::current()) {
   static_assert(R % 4 == 0 && R <= 128, "N is a multiple of 8 up to 256");
-  emu::current().wgmma({kDtype, kTransB, d, R, a, 0, desc_b, kAccumulate}, loc);
+  for (int i = 0; i < Steps::kCount; ++i) {
+    emu::current().wgmma({kDtype, kTransB, d, R, a[i], 0, desc_b + Steps::b(i), true}, loc);
+  }
 }
 
 template <int kRegs>
