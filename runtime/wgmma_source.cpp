@@ -80,8 +80,8 @@ std::string product_source(const WgmmaProduct& product, Dtype dtype) {
   for (int i = 0; i < product.steps; ++i)
     steps += step_source(product, dtype == Dtype::kBf16 ? "bf16" : "f16", i);
   return fmt::format(
-      R"(template <Dtype kDtype, bool kTransB, class Steps>
-  requires(kDtype == Dtype::{dtype} && kTransB == {trans} && Steps::kCount == {count})
+      R"(template <Dtype kDtype, bool kTransB, bool kAccumulate, class Steps>
+  requires(kDtype == Dtype::{dtype} && kTransB == {trans} && kAccumulate == {accumulate} && Steps::kCount == {count})
 __device__ __forceinline__ void {name}(float (&d)[{registers}], {a_parameter}, u64 desc_b) {{
   asm volatile(
       "{{\n.reg .pred no, yes;\n.reg .b64 a, b;\nsetp.ne.b32 no, 0, 0;\nsetp.ne.b32 yes, 1, 0;\n"
@@ -93,6 +93,7 @@ __device__ __forceinline__ void {name}(float (&d)[{registers}], {a_parameter}, u
 )",
       fmt::arg("dtype", dtype == Dtype::kBf16 ? "kBf16" : "kFp16"),
       fmt::arg("trans", product.trans_b),
+      fmt::arg("accumulate", rs),
       fmt::arg("count", product.steps),
       fmt::arg("name", rs ? "wgmma_rs" : "wgmma_ss"),
       fmt::arg("registers", registers),

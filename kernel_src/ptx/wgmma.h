@@ -3,10 +3,10 @@
 // shapes that a variant uses, as "ptx/wgmma_ops.h"; N is 2R:
 //
 //   // D[64 x N] = A[64 x 16·count] · B[16·count x N], A and B in shared memory.
-//   template <Dtype kDtype, bool kTransB, class Steps, int R>
+//   template <Dtype kDtype, bool kTransB, bool kAccumulate = false, class Steps, int R>
 //   void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b);
 //   // D += A · B with A in registers.
-//   template <Dtype kDtype, bool kTransB, class Steps, int R>
+//   template <Dtype kDtype, bool kTransB, bool kAccumulate = true, class Steps, int R>
 //   void wgmma_rs(float (&d)[R], const u32 (&a)[Steps::kCount][4], u64 desc_b);
 //
 // Steps tells how many wgmma of k = 16 make the product, and what to add to the descriptors of the
@@ -16,6 +16,13 @@
 #include "types.h"
 
 namespace flashjit::ptx {
+
+// A product of one wgmma.
+struct OneStep {
+  static constexpr int kCount = 1;
+  static constexpr u32 a(int) { return 0; }
+  static constexpr u32 b(int) { return 0; }
+};
 
 // PTX ISA 9.7.15.7.1: wgmma.fence; orders register and shared accesses before the next wgmma.
 __device__ __forceinline__ void wgmma_fence() {

@@ -44,7 +44,7 @@ struct OutputSteps {
 template <KernelConfig kConfig, int kSize>
 __device__ __forceinline__ void gemm_scores(float (&acc)[kSize], u32 q_desc, u32 k_desc) {
   ptx::wgmma_fence();
-  ptx::wgmma_ss<kConfig.problem.dtype, false, ScoreSteps<kConfig>>(
+  ptx::wgmma_ss<kConfig.problem.dtype, false, false, ScoreSteps<kConfig>>(
       acc, full_descriptor(q_desc), full_descriptor(k_desc));
   ptx::wgmma_commit();
 }
@@ -55,7 +55,7 @@ __device__ __forceinline__ void gemm_output(float (&acc)[kSize],
                                             const u32 (&probs)[kSteps][4],
                                             u32 v_desc) {
   ptx::wgmma_fence();
-  ptx::wgmma_rs<kConfig.problem.dtype, true, OutputSteps<kConfig>>(
+  ptx::wgmma_rs<kConfig.problem.dtype, true, true, OutputSteps<kConfig>>(
       acc, probs, full_descriptor(v_desc));
   ptx::wgmma_commit();
 }

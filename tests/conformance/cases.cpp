@@ -112,6 +112,12 @@ std::vector<Case> sm80_cases() {
                     const Words& in,
                     Words& out) { std::reverse_copy(in.begin(), in.begin() + 128, out.begin()); }},
       {.name = "bar_arrive", .expect = same(64)},
+      {.name = "bar_red_or",
+       .expect =
+           [](Dtype, const Words&, Words& out) {
+             std::fill_n(out.begin(), 64, 1u);
+             std::fill_n(out.begin() + 64, 64, 0u);
+           }},
       {.name = "cp_async_16",
        .expect = [](Dtype, const Words& in, Words& out) { copy_partial(in, out, 0, 512); }},
       {.name = "cp_async_commit",
@@ -227,6 +233,7 @@ std::vector<Case> sm90_cases() {
       {.name = "tma_store_5d",
        .expect = [](Dtype, const Words& in, Words& out) { expect_stored_box(in, out, 16); }},
       {.name = "bulk_commit", .expect = stored},
+      {.name = "bulk_wait", .expect = stored},
       {.name = "bulk_wait_read", .expect = stored},
       {.name = "wgmma_fence",
        .input = Case::kIntegers,
@@ -235,8 +242,8 @@ std::vector<Case> sm90_cases() {
              expect_product(dtype, in, out, false, 1);
              for (std::size_t i = 0; i < 64; ++i)
                for (std::size_t c = 0; c < 64; ++c) {
-                 const float first_step = dot(dtype, in, 64 * i, 4096, 64, 16, false, c);
-                 out[64 * i + c] = as_bits(as_float(out[64 * i + c]) + first_step);
+                 const float second = dot(dtype, in, 64 * i, 4096, 64, 64, true, c);
+                 out[64 * i + c] = as_bits(as_float(out[64 * i + c]) + second);
                }
            }},
       {.name = "wgmma_commit", .input = Case::kIntegers, .expect = expect_wgmma},

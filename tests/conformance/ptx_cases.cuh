@@ -98,6 +98,12 @@ __device__ void bar_sync(const Args& args) {
   ptx::bar_sync(3, 128);
   args.out[threadIdx.x] = ptx::ld_shared_u32(smem + 4 * (127 - threadIdx.x));
 }
+// Two groups of two warps; one thread of the first comes with the flag.
+template <Dtype>
+__device__ void bar_red_or(const Args& args) {
+  const bool first = threadIdx.x < 64;
+  args.out[threadIdx.x] = ptx::bar_red_or(first ? 3 : 4, 64, threadIdx.x == 37);
+}
 template <Dtype>
 __device__ void bar_arrive(const Args& args) {
   const u32 smem = ptx::dynamic_smem();

@@ -170,6 +170,11 @@ __device__ void bulk_commit(const Args& args) {
   if (threadIdx.x == 0) ptx::bulk_wait_read<0>();
 }
 template <Dtype>
+__device__ void bulk_wait(const Args& args) {
+  store_box(args, ptx::dynamic_smem(), 3);
+  if (threadIdx.x == 0) ptx::bulk_wait<0>();
+}
+template <Dtype>
 __device__ void bulk_wait_read(const Args& args) {
   store_box(args, ptx::dynamic_smem(), 3);
   if (threadIdx.x == 0) ptx::bulk_wait_read<0>();
@@ -196,17 +201,42 @@ __device__ __forceinline__ void put_accumulators(const Args& args, const float (
   for (int i = 0; i < 32; ++i)
     args.out[64 * (row + i / 2 % 2 * 8) + i / 4 * 8 + lane % 4 * 2 + i % 2] = __float_as_uint(d[i]);
 }
-// D = A · Bᵀ, as four steps of k16; the first one ignores what D holds.
+// Steps of k16 along the rows of A and B, 32 bytes each; along the rows of B as keys.
+struct ColumnSteps {
+  static constexpr int kCount = 4;
+  static constexpr u32 a(int i) { return u32(32 / 16 * i); }
+  static constexpr u32 b(int i) { return u32(32 / 16 * i); }
+};
+struct RowSteps {
+  static constexpr int kCount = 4;
+  static constexpr u32 b(int i) { return u32(16 * 128 / 16 * i); }
+};
+// D = A · Bᵀ; ignores what D holds.
 template <Dtype kDtype>
 __device__ __forceinline__ void multiply(const Args& args, float (&d)[32]) {
   const u32 a = ptx::dynamic_smem(), b = a + kTileBytes;
   load_operands(args, a);
   ptx::wgmma_fence();
-  ptx::wgmma_ss<kDtype, false, false>(d, descriptor(a, 16), descriptor(b, 16));
-#pragma unroll
-  for (u32 k = 1; k < 4; ++k)
-    ptx::wgmma_ss<kDtype, false, true>(d, descriptor(a + 32 * k, 16), descriptor(b + 32 * k, 16));
+  ptx::wgmma_ss<kDtype, false, false, ColumnSteps>(d, descriptor(a, 16), descriptor(b, 16));
   ptx::wgmma_commit();
+}
+// D += A · B with A from registers and B read transposed; waits.
+template <Dtype kDtype>
+__device__ __forceinline__ void add_product(const Args& args, float (&d)[32]) {
+  const int lane = int(threadIdx.x) % 32, row = int(threadIdx.x) / 32 * 16 + lane / 4;
+  u32 a[4][4];  // by step of k16
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      a[k][i] = args.in[32 * (row + i % 2 * 8) + 8 * k + i / 2 * 4 + lane % 4];
+  ptx::pin_registers(d);
+  ptx::wgmma_fence();
+  ptx::wgmma_rs<kDtype, true, true, RowSteps>(
+      d, a, descriptor(ptx::dynamic_smem() + kTileBytes, kTileBytes));
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>();
+  ptx::pin_registers(d);
 }
 template <Dtype kDtype>
 __device__ void wgmma_ss(const Args& args) {
@@ -216,30 +246,14 @@ __device__ void wgmma_ss(const Args& args) {
   ptx::pin_registers(d);
   put_accumulators(args, d);
 }
-// D = 1 + A · B with A from registers and B read transposed.
+// D = 1 + A · B.
 template <Dtype kDtype>
 __device__ void wgmma_rs(const Args& args) {
-  const u32 smem = ptx::dynamic_smem();
-  load_operands(args, smem);
-  const int lane = int(threadIdx.x) % 32, row = int(threadIdx.x) / 32 * 16 + lane / 4;
+  load_operands(args, ptx::dynamic_smem());
   float d[32];
-  u32 a[4][4];  // by step of k16
 #pragma unroll
   for (int i = 0; i < 32; ++i) d[i] = 1;
-#pragma unroll
-  for (int k = 0; k < 4; ++k)
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      a[k][i] = args.in[32 * (row + i % 2 * 8) + 8 * k + i / 2 * 4 + lane % 4];
-  ptx::pin_registers(d);
-  ptx::wgmma_fence();
-#pragma unroll
-  for (u32 k = 0; k < 4; ++k)
-    ptx::wgmma_rs<kDtype, true, true>(
-        d, a[k], descriptor(smem + kTileBytes + 16 * 128 * k, kTileBytes));
-  ptx::wgmma_commit();
-  ptx::wgmma_wait<0>();
-  ptx::pin_registers(d);
+  add_product<kDtype>(args, d);
   put_accumulators(args, d);
 }
 template <Dtype kDtype>
@@ -247,15 +261,10 @@ __device__ void wgmma_fence(const Args& args) {
   float d[32];
   multiply<kDtype>(args, d);
   ptx::wgmma_wait<0>();
+  ptx::pin_registers(d);
 #pragma unroll
   for (int i = 0; i < 32; ++i) d[i] += 1;  // between two groups, so that the second needs a fence
-  ptx::pin_registers(d);
-  ptx::wgmma_fence();
-  const u32 a = ptx::dynamic_smem();
-  ptx::wgmma_ss<kDtype, false, true>(d, descriptor(a, 16), descriptor(a + kTileBytes, 16));
-  ptx::wgmma_commit();
-  ptx::wgmma_wait<0>();
-  ptx::pin_registers(d);
+  add_product<kDtype>(args, d);
   put_accumulators(args, d);
 }
 template <Dtype kDtype>

@@ -107,12 +107,12 @@ TEST_CASE("registers: operand A is changed while in flight") {
     return [&, waits] {
       make_operands();
       float d[4] = {};
-      u32 a[4] = {};
+      u32 a[1][4] = {};
       ptx::wgmma_fence();
       wgmma_line = __LINE__, ptx::wgmma_rs<kBf16, false, true>(d, a, operand_b());
       ptx::wgmma_commit();
       if (waits) ptx::wgmma_wait<0>();
-      a[1] = 1;
+      a[0][1] = 1;
       ptx::wgmma_wait<0>();
     };
   };
