@@ -26,3 +26,15 @@ function(flashjit_embed_kernel_sources out)
     COMMENT "Embedding kernel sources"
     VERBATIM)
 endfunction()
+
+# Writes ${out}, a source that defines flashjit::embedded_tuning_records(): what this project has measured.
+function(flashjit_embed_tuning_records out)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/autotune/records/*.json)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}/autotune/records -DOUT=${out}
+            -DNAME=embedded_tuning_records -DSUFFIXES=.json -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    COMMENT "Embedding tuning records"
+    VERBATIM)
+endfunction()

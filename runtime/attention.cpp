@@ -1,17 +1,16 @@
 // The table of contents of the library: what a call does, in order. Each step is a file of its own:
-// problem, select, kernel_registry (→ variant_source, cubin_cache, compiler), executor.
+// problem, variant_choice (→ select, tuned_tilings), kernel_registry (→ variant_source,
+// cubin_cache, compiler), executor.
 #include <fmt/format.h>
 
-#include <map>
-#include <mutex>
 
 #include "cpu/cpu_backend.h"
 #include "executor_factory.h"
 #include "hit_counter.h"
 #include "kernel_registry.h"
-#include "select.h"
 #include "selection_memo.h"
-#include "variant_source.h"
+#include "variant_choice.h"
+#include "variant_name.h"
 #include "workload.h"
 
 namespace flashjit {
@@ -34,6 +33,7 @@ class Runtime::Impl {
       return;
     }
     registry_ = std::make_unique<KernelRegistry>(*executor_, settings_, logger_);
+    choice_ = std::make_unique<VariantChoice>(options_, settings_, *executor_, *registry_, logger_);
   }
 
   void forward(const AttentionArgs& args, Stream stream) {
@@ -51,8 +51,8 @@ class Runtime::Impl {
   VariantInfo prepare(const AttentionArgs& args) {
     const ValidatedProblem call = validate(args, false);
     if (cpu_) return cpu_variant(call.problem);
-    const Selection selection = choose(call);
-    VariantInfo info = registry_->get(selection.config).info;
+    Selection selection = choice_->select(call);
+    VariantInfo info = choice_->load(call, selection).info;
     info.selected_by = selection.selected_by;
     return info;
   }
@@ -60,7 +60,7 @@ class Runtime::Impl {
   std::size_t workspace_bytes(const AttentionArgs& args) {
     const ValidatedProblem call = validate(args, false);
     if (cpu_ || !has_output(call.shape)) return 0;
-    return flashjit::workspace_bytes(choose(call).config, call.shape, device());
+    return flashjit::workspace_bytes(choice_->select(call).config, call.shape, device());
   }
 
   Backend backend() const { return cpu_ ? Backend::kCpu : executor_->backend(); }
@@ -69,10 +69,7 @@ class Runtime::Impl {
   std::vector<VariantInfo> loaded_variants() const {
     if (cpu_) return {};
     std::vector<VariantInfo> variants = registry_->loaded();
-    const std::lock_guard lock(mutex_);
-    for (VariantInfo& variant : variants)
-      if (const auto it = selected_by_.find(variant.name); it != selected_by_.end())
-        variant.selected_by = it->second;
+    for (VariantInfo& variant : variants) variant.selected_by = choice_->how(variant.name);
     return variants;
   }
 
@@ -104,32 +101,21 @@ class Runtime::Impl {
       memo_hits_.add();
       return *kernel;
     }
-    const Selection selection = choose(call);
+    Selection selection = choice_->select(call);
     if (recorder_) recorder_->record(selection.config, call.shape);
-    const Kernel* kernel = registry_->find(selection.config);
+    const Kernel* kernel = choice_->find_ready(call, selection);
     if (kernel == nullptr) {
-      if (executor_->is_capturing(stream)) throw_capturing(selection.config);
-      kernel = &registry_->get(selection.config);
+      if (executor_->is_capturing(stream)) return require_loaded(call, selection);
+      kernel = &choice_->load(call, selection);
     }
     memo_.remember(call, *kernel);
     return *kernel;
   }
 
-  Selection choose(const ValidatedProblem& call) {
-    Selection selection =
-        select(call.problem, call.shape, device(), options_.family, options_.tiling);
+  // Not remembered: a later call may load or measure something better.
+  const Kernel& require_loaded(const ValidatedProblem& call, const Selection& selection) {
+    if (const Kernel* kernel = choice_->find_loaded(call, selection)) return *kernel;
     const std::string name = variant_name(selection.config);
-    if (selection.note.empty())
-      logger_->debug("selected {} ({})", name, selection.selected_by);
-    else
-      logger_->debug("selected {} ({}); not {}", name, selection.selected_by, selection.note);
-    const std::lock_guard lock(mutex_);
-    selected_by_[name] = selection.selected_by;
-    return selection;
-  }
-
-  [[noreturn]] static void throw_capturing(const KernelConfig& config) {
-    const std::string name = variant_name(config);
     throw Error(ErrorCode::kCapturing,
                 fmt::format("the stream is capturing a graph and {} is not loaded yet; call "
                             "prepare() or forward() with the same arguments before the capture "
@@ -150,14 +136,13 @@ class Runtime::Impl {
   const Options options_;
   const Settings settings_;
   const std::shared_ptr<spdlog::logger> logger_;
-  std::unique_ptr<cpu::CpuBackend> cpu_;  // either this one, or the next two
+  std::unique_ptr<cpu::CpuBackend> cpu_;  // either this one, or the next three
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<KernelRegistry> registry_;
+  std::unique_ptr<VariantChoice> choice_;
   std::unique_ptr<WorkloadRecorder> recorder_;  // null unless FLASHJIT_RECORD is set
   SelectionMemo memo_;
   HitCounter memo_hits_;
-  mutable std::mutex mutex_;
-  std::map<std::string, std::string> selected_by_;  // variant name → how; guarded by mutex_
 };
 
 Runtime::Runtime(const Options& options) : impl_(std::make_unique<Impl>(options)) {}

@@ -146,6 +146,9 @@ Options to_options(const flashjit_options* options) {
     result.family = static_cast<Family>(o.family - FLASHJIT_FAMILY_STANDARD);
   if (in_range("offline", o.offline, FLASHJIT_OFF) != FLASHJIT_FROM_ENVIRONMENT)
     result.offline = o.offline == FLASHJIT_ON;
+  if (in_range("tune", o.tune, FLASHJIT_TUNE_ON_FIRST_USE) != FLASHJIT_TUNE_FROM_ENVIRONMENT)
+    result.tune = static_cast<TuneMode>(o.tune - FLASHJIT_TUNE_OFF);
+  if (o.tune_seconds != 0) result.tune_seconds = o.tune_seconds;
   if (o.cache_dir != nullptr) result.cache_dir = o.cache_dir;
   if (o.kernel_dir != nullptr) result.kernel_dir = o.kernel_dir;
   if (o.bundles != nullptr) result.bundles = split_paths(o.bundles);

@@ -1,4 +1,5 @@
-// The device sources as the build embedded them; read through KernelSources.
+// What the build embedded: the device sources, read through KernelSources, and the tuning records
+// of autotune/records, read through tuning_record_files.
 #pragma once
 
 #include <span>
@@ -7,10 +8,11 @@
 namespace flashjit {
 
 struct EmbeddedFile {
-  std::string_view path;  // inside kernel_src/
+  std::string_view path;  // inside the embedded directory
   std::string_view text;
 };
 
 std::span<const EmbeddedFile> embedded_kernel_sources();
+std::span<const EmbeddedFile> embedded_tuning_records();
 
 }  // namespace flashjit

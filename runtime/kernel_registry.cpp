@@ -47,6 +47,7 @@ class KernelRegistry::Impl {
   const Kernel& get(const KernelConfig& config);
   std::vector<VariantInfo> loaded() const;
   Stats stats() const;
+  const KernelSources& sources() const { return sources_; }
 
  private:
   // A config that one thread prepares and others may wait for.
@@ -243,6 +244,8 @@ const Kernel& KernelRegistry::get(const KernelConfig& config) { return impl_->ge
 std::vector<VariantInfo> KernelRegistry::loaded() const { return impl_->loaded(); }
 
 Stats KernelRegistry::stats() const { return impl_->stats(); }
+
+const KernelSources& KernelRegistry::sources() const { return impl_->sources(); }
 
 const char* to_string(VariantOrigin origin) {
   constexpr std::array kNames = {"memory", "bundle", "disk cache", "compiled"};

@@ -33,6 +33,7 @@ class KernelRegistry {
 
   std::vector<VariantInfo> loaded() const;
   Stats stats() const;
+  const KernelSources& sources() const;
 
  private:
   class Impl;

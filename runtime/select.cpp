@@ -7,6 +7,7 @@
 #include "kernel_src/variant_plan.h"
 #include "sm90_tiling.h"
 #include "tma_layout.h"
+#include "tuned_tilings.h"
 #include "variant_source.h"
 
 namespace flashjit {
@@ -54,6 +55,24 @@ Selection select_forced(const KernelConfig& config,
   return {config, fmt::format("forced {}", what), ""};
 }
 
+// A record knows nothing of strides, and may be older than a rule: its tiling is checked like a
+// caller's, but refused with a note instead of an error.
+std::optional<Selection> select_tuned(const Problem& problem,
+                                      const ProblemShape& shape,
+                                      const DeviceInfo& device,
+                                      const TunedTilings& records,
+                                      std::string& note) {
+  std::optional<TunedTiling> tuned = records.find(problem, shape, device);
+  if (!tuned) return std::nullopt;
+  const KernelConfig config{problem, tuned->tiling, device.arch};
+  const std::string how = fmt::format("record {}", to_string(tuned->match));
+  if (const char* reason = why_unsupported(config, shape)) {
+    note = fmt::format("{}: {}", how, reason);
+    return std::nullopt;
+  }
+  return Selection{config, how, "", tuned->match, std::move(tuned->source)};
+}
+
 }  // namespace
 
 const char* why_unsupported(const KernelConfig& config, const ProblemShape& shape) {
@@ -75,7 +94,8 @@ Selection select(const Problem& problem,
                  const ProblemShape& shape,
                  const DeviceInfo& device,
                  const std::optional<Family>& family,
-                 const std::optional<Tiling>& tiling) {
+                 const std::optional<Tiling>& tiling,
+                 const TunedTilings* records) {
   if (tiling)
     return select_forced(
         {problem, *tiling, device.arch}, shape, "tiling", ErrorCode::kInvalidArgument);
@@ -87,6 +107,9 @@ Selection select(const Problem& problem,
         ErrorCode::kNotSupported);
 
   std::string reasons;
+  if (records != nullptr) {
+    if (auto tuned = select_tuned(problem, shape, device, *records, reasons)) return *tuned;
+  }
   for (const Family candidate : kBySpeed) {
     const KernelConfig config{problem,
                               first_tiling(candidate, problem, shape, device.arch, device.sm_count),

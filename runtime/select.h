@@ -1,27 +1,36 @@
-// Problem + device → Tiling: a forced one, else the heuristic; and says which it was.
+// Problem + device → Tiling: a forced one, else a tuning record's, else the heuristic's; and says
+// which it was.
 #pragma once
 
 #include <optional>
 #include <string>
 
 #include "problem.h"
+#include "tuning_record.h"
 
 namespace flashjit {
 
+class TunedTilings;
+
 struct Selection {
   KernelConfig config;
-  std::string selected_by;  // "forced tiling", "forced family", "heuristic"
-  std::string note;         // why faster families were passed over, for the log; "" if none was
+  std::string selected_by;  // "forced tiling", "forced family", "record exact", …, "heuristic"
+  std::string
+      note;  // why a record or faster families were passed over, for the log; "" if none was
+  RecordMatch match = RecordMatch::kNone;  // of the record that chose
+  std::string hint = {};                   // where its record comes from, if that is a hint
 };
 
 // Families in the order of their speed: sm90, sm80, simt; the first that can run the problem on the
-// device. Throws Error(kNotSupported) when none can, or the forced one cannot, with every reason;
-// Error(kInvalidArgument) for a forced tiling that is illegal here.
+// device. `records` null: the heuristic alone. Throws Error(kNotSupported) when none can, or the
+// forced one cannot, with every reason; Error(kInvalidArgument) for a forced tiling that is illegal
+// here.
 Selection select(const Problem& problem,
                  const ProblemShape& shape,
                  const DeviceInfo& device,
                  const std::optional<Family>& family,
-                 const std::optional<Tiling>& tiling);
+                 const std::optional<Tiling>& tiling,
+                 const TunedTilings* records = nullptr);
 
 // The default tiling of one family, or nothing where the family cannot run the problem on `arch`.
 std::optional<Tiling> default_tiling(Family family,

@@ -66,12 +66,21 @@ std::uint64_t parse_bytes(std::string_view variable, const std::string& value) {
   return *number << shift;
 }
 
-std::chrono::milliseconds parse_seconds(std::string_view variable, const std::string& value) {
+constexpr double kMaxSeconds = 86'400;
+
+double parse_seconds(std::string_view variable, const std::string& value) {
   const auto seconds = parse_number<double>(value);
-  if (!seconds || !(*seconds >= 0 && *seconds <= 86'400)) {
+  if (!seconds || !(*seconds >= 0 && *seconds <= kMaxSeconds)) {
     fail(variable, value, "seconds from 0 to 86400");
   }
-  return std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
+  return *seconds;
+}
+
+TuneMode parse_tune_mode(std::string_view variable, const std::string& value) {
+  if (value == "off") return TuneMode::kOff;
+  if (value == "record") return TuneMode::kRecord;
+  if (value == "on_first_use") return TuneMode::kOnFirstUse;
+  fail(variable, value, "off, record or on_first_use");
 }
 
 int parse_count(std::string_view variable, const std::string& value) {
@@ -133,13 +142,22 @@ constexpr Variable kVariables[] = {
      [](Settings& s, Name n, Value v) { s.cache_max_bytes = parse_bytes(n, v); }},
     {"FLASHJIT_CACHE_LOCK_TIMEOUT",
      "seconds to wait for another process that compiles the same variant (default 30); 0: no locks",
-     [](Settings& s, Name n, Value v) { s.cache_lock_timeout = parse_seconds(n, v); }},
+     [](Settings& s, Name n, Value v) {
+       s.cache_lock_timeout =
+           std::chrono::milliseconds(static_cast<std::int64_t>(parse_seconds(n, v) * 1000));
+     }},
     {"FLASHJIT_BUNDLES",
      "bundle directories, separated by ':', searched before the cache",
      [](Settings& s, Name, Value v) { s.bundles = parse_paths(v); }},
     {"FLASHJIT_OFFLINE",
      "1: a variant that is in no bundle and not in the cache is an error; nothing is written",
      [](Settings& s, Name n, Value v) { s.offline = parse_bool(n, v); }},
+    {"FLASHJIT_TUNE",
+     "record (default): tilings from tuning records; off: heuristics only; on_first_use: measure",
+     [](Settings& s, Name n, Value v) { s.tune = parse_tune_mode(n, v); }},
+    {"FLASHJIT_TUNE_SECONDS",
+     "what on_first_use may spend on one problem (default 10)",
+     [](Settings& s, Name n, Value v) { s.tune_seconds = parse_seconds(n, v); }},
     {"FLASHJIT_RECORD",
      "workload file to which each distinct problem is appended",
      [](Settings& s, Name, Value v) { s.record_file = absolute_path(v); }},
@@ -198,6 +216,12 @@ Settings effective_settings(const Options& options) {
     }
   }
   if (options.offline) settings.offline = *options.offline;
+  if (options.tune) settings.tune = *options.tune;
+  if (options.tune_seconds) {
+    if (!(*options.tune_seconds >= 0 && *options.tune_seconds <= kMaxSeconds))
+      throw Error(ErrorCode::kInvalidArgument, "Options::tune_seconds is not in 0 … 86400");
+    settings.tune_seconds = *options.tune_seconds;
+  }
   return settings;
 }
 

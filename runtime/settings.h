@@ -24,6 +24,8 @@ struct Settings {
   std::vector<std::filesystem::path> bundles;            // absolute, searched in order
   std::string bundle_digest;  // from Options only: whoever sets variables could choose both
   bool offline = false;
+  TuneMode tune = TuneMode::kRecord;
+  double tune_seconds = 10;           // of one problem on its first use
   std::filesystem::path record_file;  // workload capture; empty: none
   std::filesystem::path kernel_dir;   // empty: embedded sources
   std::string libcuda;                // empty: libcuda.so.1

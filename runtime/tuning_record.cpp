@@ -1,14 +1,8 @@
 #include "tuning_record.h"
 
-#include <spdlog/logger.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <fstream>
-#include <sstream>
-
-#include "flashjit/error.h"
 
 namespace flashjit {
 namespace {
@@ -33,23 +27,6 @@ int distance(const ShapeBucket& a, const ShapeBucket& b) {
 // A factor of four in one dimension, or of two in two.
 constexpr int kNear = 2;
 
-void read_file(const std::filesystem::path& path,
-               spdlog::logger& logger,
-               std::vector<TuningRecord>& out) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) {
-    logger.warn("tuning record {} cannot be read; it is ignored", path.string());
-    return;
-  }
-  try {
-    out.push_back(parse_tuning_record(text.str()));
-  } catch (const Error& error) {
-    logger.warn("{}: {}; it is ignored", path.string(), error.what());
-  }
-}
-
 }  // namespace
 
 DeviceModel device_model(const DeviceInfo& device) {
@@ -61,6 +38,10 @@ ShapeBucket shape_bucket(const ProblemShape& shape) {
           .seqlen_kv = bucket_of(shape.seqlen_kv),
           .batch_heads = bucket_of(static_cast<std::int64_t>(shape.batch) * shape.num_heads_q),
           .heads_per_kv = shape.num_heads_kv > 0 ? shape.num_heads_q / shape.num_heads_kv : 1};
+}
+
+bool same_subject(const TuningRecord& a, const TuningRecord& b) {
+  return a.device == b.device && a.arch == b.arch && a.problem == b.problem && a.bucket == b.bucket;
 }
 
 const char* to_string(RecordMatch match) {
@@ -81,20 +62,9 @@ const char* to_string(RecordMatch match) {
 
 TuningRecords::TuningRecords(std::vector<TuningRecord> records) : records_(std::move(records)) {}
 
-TuningRecords TuningRecords::load(const std::vector<std::filesystem::path>& directories,
-                                  spdlog::logger& logger) {
-  std::vector<TuningRecord> records;
-  for (const auto& directory : directories) {
-    std::error_code error;
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-      if (entry.path().extension() == ".json" && entry.is_regular_file(error))
-        files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) read_file(file, logger, records);
-  }
-  return TuningRecords(std::move(records));
+void TuningRecords::add(TuningRecord record) {
+  std::erase_if(records_, [&](const TuningRecord& old) { return same_subject(old, record); });
+  records_.insert(records_.begin(), std::move(record));
 }
 
 RecordLookup TuningRecords::find(const DeviceModel& device,
@@ -106,7 +76,7 @@ RecordLookup TuningRecords::find(const DeviceModel& device,
   RecordLookup best;
   int best_distance = kFar;
   for (const TuningRecord& record : records_) {
-    if (record.problem != problem || record.arch != arch) continue;
+    if (!record.complete || record.problem != problem || record.arch != arch) continue;
     const int away = distance(record.bucket, bucket);
     if (away > kNear) continue;
     RecordMatch match = away == 0 ? RecordMatch::kExact : RecordMatch::kNearBucket;
@@ -114,7 +84,6 @@ RecordLookup TuningRecords::find(const DeviceModel& device,
     if (record.sources_digest != digests[static_cast<std::size_t>(record.winner.family)]) {
       match = RecordMatch::kOtherSources;
     }
-    // The first record of equal rank wins: directories come in the order of the layers.
     if (match < best.match || (match == best.match && away < best_distance)) {
       best = {match, &record};
       best_distance = away;

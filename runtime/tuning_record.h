@@ -1,20 +1,12 @@
 // What the tuner found out, and its look-up: problem + shape bucket + device model → the measured
-// best tiling. Written by autotune/, read by select; one atomic JSON file per record, or many in
-// one shipped collection.
+// best tiling. Written by autotune/, read by tuned_tilings; its files are in tuning_record_files.
 #pragma once
 
 #include <array>
-#include <filesystem>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "problem.h"
-
-namespace spdlog {
-class logger;
-}
 
 namespace flashjit {
 
@@ -57,13 +49,22 @@ struct TuningRecord {
   ProblemShape shape;  // what was measured; strides are those of dense BSHD
   Tiling winner;
   double winner_us = 0;
-  double default_us = 0;  // of the heuristic's choice, in the same paired finals
-  std::string policy;     // the measurement policy, as text
-  std::string date;       // ISO 8601, UTC
+  double default_us = 0;    // of the heuristic's choice, in the same paired finals
+  std::string policy;       // the measurement policy, as text
+  double sm_clock_mhz = 0;  // median while the finals ran; 0: not known
+  std::string date;         // ISO 8601, UTC
+  // Paired finals were held. Without them (out of time, interrupted, device lost) the record only
+  // spares the next search its failures: no look-up finds it.
+  bool complete = true;
   std::vector<CandidateResult> candidates;
 };
 
-// How a look-up matched, best first; `select` logs it and VariantInfo::selected_by names it.
+// Whether one record answers the same question as the other: the later one replaces it.
+bool same_subject(const TuningRecord& a, const TuningRecord& b);
+
+// How a look-up matched, best first; `select` logs it and VariantInfo::selected_by names it. A hint
+// was measured elsewhere: it is used, but said to be one, and tuning does not take it for an
+// answer.
 enum class RecordMatch : int {
   kExact = 0,         // this device model, these sources, this bucket
   kNearBucket = 1,    // the same but for the bucket: at most a factor of 4 away in one dimension
@@ -72,30 +73,38 @@ enum class RecordMatch : int {
   kNone = 4,
 };
 const char* to_string(RecordMatch match);  // "exact", "near bucket", …
+inline bool is_hint(RecordMatch match) {
+  return match == RecordMatch::kOtherDevice || match == RecordMatch::kOtherSources;
+}
 
 struct RecordLookup {
   RecordMatch match = RecordMatch::kNone;
   const TuningRecord* record = nullptr;  // null iff kNone
 };
 
-// JSON, schema "flashjit-tuning-record/1". parse throws Error(kData) that names the field.
+// JSON, schema "flashjit-tuning-record/1", and "flashjit-tuning-records/1" for a collection.
+// Parsing throws Error(kData) that names the field; parse_tuning_records takes both.
 std::string to_json(const TuningRecord& record);
+std::string to_json(const std::vector<TuningRecord>& records);
 TuningRecord parse_tuning_record(const std::string& json);
+std::vector<TuningRecord> parse_tuning_records(const std::string& json);
+// A tiling by itself, as it stands in a record.
+std::string to_json(const Tiling& tiling);
+Tiling parse_tiling(const std::string& json);
 
 // Digest of the kernel sources of each family, by its number.
 using FamilyDigests = std::array<std::string, 4>;
 
-// All records that this process can see; immutable after construction, so look-ups take no lock.
+// Records in the order of their layers.
 class TuningRecords {
  public:
   TuningRecords() = default;
   explicit TuningRecords(std::vector<TuningRecord> records);
 
-  // Reads every *.json of the directories, the embedded collection last; unreadable or foreign
-  // files are skipped with one named log line each.
-  static TuningRecords load(const std::vector<std::filesystem::path>& directories,
-                            spdlog::logger& logger);
+  // In front of all others; replaces one of the same subject.
+  void add(TuningRecord record);
 
+  // The best match; of equal ones the nearest bucket, then the first layer.
   RecordLookup find(const DeviceModel& device,
                     const Arch& arch,
                     const Problem& problem,

@@ -1,6 +1,6 @@
-// TuningRecord ↔ JSON. Every field is spelled out and every enum travels as a word, so that a
-// record says by itself what it means and outlives a renumbering; an unknown field, word or schema
-// is an error that names it.
+// TuningRecord ↔ JSON, alone or in a collection. Every field is spelled out and every enum travels
+// as a word, so that a record says by itself what it means and outlives a renumbering; an unknown
+// field, word or schema is an error that names it.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -15,6 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr const char* kSchema = "flashjit-tuning-record/1";
+constexpr const char* kCollectionSchema = "flashjit-tuning-records/1";
 
 [[noreturn]] void fail(const std::string& what) {
   throw Error(ErrorCode::kData, "tuning record: " + what);
@@ -97,6 +98,11 @@ class Reader {
         fail(fmt::format("field '{}' has the wrong type: {}", name, it->dump()));
       }
     }
+  }
+  // A field that is read elsewhere; it must be there.
+  void expect(const char* name) {
+    seen_.insert(name);
+    if (!json_.contains(name)) fail(fmt::format("field '{}' is missing", name));
   }
   void reject_others() const {
     for (const auto& [name, value] : json_.items()) {
@@ -185,7 +191,9 @@ void visit_record(Visitor& visit, T& r) {
   visit("winner_us", r.winner_us);
   visit("default_us", r.default_us);
   visit("policy", r.policy);
+  visit("sm_clock_mhz", r.sm_clock_mhz);
   visit("date", r.date);
+  visit("complete", r.complete);
 }
 
 template <typename Visitor, typename T>
@@ -195,9 +203,7 @@ void visit_candidate(Visitor& visit, T& c) {
   visit("error", c.error);
 }
 
-}  // namespace
-
-std::string to_json(const TuningRecord& record) {
+Json write_record(const TuningRecord& record) {
   Json json = {{"schema", kSchema}};
   json["device"] = write(record.device);
   json["arch"] = write(record.arch);
@@ -214,34 +220,88 @@ std::string to_json(const TuningRecord& record) {
     visit_candidate(row_writer, candidate);
     candidates.push_back(std::move(row));
   }
-  return json.dump(1) + "\n";
+  return json;
 }
 
-TuningRecord parse_tuning_record(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object()) fail("not a JSON object (truncated?)");
-  if (json.value("schema", "") != kSchema) {
-    fail(fmt::format("schema '{}' is not '{}'", json.value("schema", ""), kSchema));
+void require_schema(const Json& json, const char* schema) {
+  const auto it = json.find("schema");
+  if (it == json.end() || *it != schema) {
+    fail(fmt::format("schema {} is not '{}'", it == json.end() ? "''" : it->dump(), schema));
   }
+}
+
+TuningRecord read_record(const Json& json) {
+  if (!json.is_object()) fail("not a JSON object");
+  require_schema(json, kSchema);
   TuningRecord record;
+  Reader reader(json);
+  for (const char* name :
+       {"schema", "device", "arch", "problem", "bucket", "shape", "winner", "candidates"})
+    reader.expect(name);
   record.device = read<DeviceModel>(json, "device");
   record.arch = read<Arch>(json, "arch");
   record.problem = read<Problem>(json, "problem");
   record.bucket = read<ShapeBucket>(json, "bucket");
   record.shape = read<ProblemShape>(json, "shape");
   record.winner = read<Tiling>(json, "winner");
-  Reader reader(json);
   visit_record(reader, record);
-  const auto candidates = json.find("candidates");
-  if (candidates == json.end() || !candidates->is_array()) fail("field 'candidates' is missing");
-  for (const Json& row : *candidates) {
+  reader.reject_others();
+  const Json& candidates = json["candidates"];
+  if (!candidates.is_array()) fail("field 'candidates' is no array");
+  for (const Json& row : candidates) {
     CandidateResult candidate;
-    candidate.tiling = read<Tiling>(row, "tiling");
     Reader row_reader(row);
+    row_reader.expect("tiling");
+    candidate.tiling = read<Tiling>(row, "tiling");
     visit_candidate(row_reader, candidate);
+    row_reader.reject_others();
     record.candidates.push_back(std::move(candidate));
   }
   return record;
+}
+
+}  // namespace
+
+std::string to_json(const TuningRecord& record) { return write_record(record).dump(1) + "\n"; }
+
+std::string to_json(const Tiling& tiling) { return write(tiling).dump(); }
+
+Tiling parse_tiling(const std::string& text) {
+  Tiling tiling;
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Reader reader(json);
+  visit_fields(reader, tiling);
+  reader.reject_others();
+  return tiling;
+}
+
+std::string to_json(const std::vector<TuningRecord>& records) {
+  // A line per record: what changed is seen in a diff.
+  std::string text = fmt::format("{{\"schema\": \"{}\", \"records\": [", kCollectionSchema);
+  const char* separator = "\n";
+  for (const TuningRecord& record : records) {
+    text += separator + write_record(record).dump();
+    separator = ",\n";
+  }
+  return text + "\n]}\n";
+}
+
+TuningRecord parse_tuning_record(const std::string& text) {
+  const std::vector<TuningRecord> records = parse_tuning_records(text);
+  if (records.size() != 1) fail("a collection stands in the place of one record");
+  return records.front();
+}
+
+std::vector<TuningRecord> parse_tuning_records(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded() || !json.is_object()) fail("not a JSON object (truncated?)");
+  const auto rows = json.find("records");
+  if (rows == json.end()) return {read_record(json)};
+  require_schema(json, kCollectionSchema);
+  if (!rows->is_array() || json.size() != 2) fail("a collection has 'schema' and 'records'");
+  std::vector<TuningRecord> records;
+  for (const Json& row : *rows) records.push_back(read_record(row));
+  return records;
 }
 
 }  // namespace flashjit

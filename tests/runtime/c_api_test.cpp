@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "online_tuner.h"
 #include "support/catch.h"
 #include "support/check_attention.h"
 #include "support/fake_executor.h"
@@ -120,6 +121,14 @@ TEST_CASE("wrong use of the C ABI is told, per thread") {
   REQUIRE(flashjit_create(&options, &none) == FLASHJIT_INVALID_ARGUMENT);
   REQUIRE_THAT(message(), ContainsSubstring("options->family is 9"));
   REQUIRE(none == nullptr);
+  options = options_for(FLASHJIT_BACKEND_CPU);
+  options.tune = 4;
+  REQUIRE(flashjit_create(&options, &none) == FLASHJIT_INVALID_ARGUMENT);
+  REQUIRE_THAT(message(), ContainsSubstring("options->tune is 4"));
+  options.tune = FLASHJIT_TUNE_ON_FIRST_USE;
+  options.tune_seconds = -1;
+  REQUIRE(flashjit_create(&options, &none) == FLASHJIT_INVALID_ARGUMENT);
+  REQUIRE_THAT(message(), ContainsSubstring("tune_seconds"));
   flashjit_destroy(nullptr);
 }
 
@@ -158,6 +167,30 @@ TEST_CASE("structs of older and newer callers are understood") {
   REQUIRE(flashjit_prepare(runtime.get(), &newer.known, &variant) == FLASHJIT_OK);
   REQUIRE_THAT(variant.name, ContainsSubstring("fwd_sm80_bf16_d64"));
   REQUIRE(variant.selected_by[0] == 0x55);
+}
+
+TEST_CASE("the C ABI tunes on first use") {
+  const auto fake = install_fake_device();
+  const TempDir cache;
+  const OnlineTuner before = online_tuner();
+  double seconds = 0;
+  register_online_tuner([&](const OnlineTuningJob& job) -> TuningRecord {
+    seconds = job.seconds;
+    throw Error(ErrorCode::kNotSupported, "a test");
+  });
+  flashjit_options options = options_for(FLASHJIT_BACKEND_EMULATED);
+  options.cache_dir = cache.path().c_str();
+  options.tune_seconds = 4;
+  const flashjit_attention attention = some_attention();
+  for (const flashjit_tune mode : {FLASHJIT_TUNE_OFF, FLASHJIT_TUNE_RECORD}) {
+    options.tune = mode;
+    REQUIRE(flashjit_forward(create(options).get(), &attention, nullptr) == FLASHJIT_OK);
+  }
+  REQUIRE(seconds == 0);
+  options.tune = FLASHJIT_TUNE_ON_FIRST_USE;
+  REQUIRE(flashjit_forward(create(options).get(), &attention, nullptr) == FLASHJIT_OK);
+  REQUIRE(seconds == 4);
+  register_online_tuner(before);
 }
 
 TEST_CASE("the C ABI tells about device, variants and statistics") {

@@ -30,6 +30,8 @@ TEST_CASE("settings without variables are the documented defaults") {
   CHECK_FALSE(settings.cache_group_shared);
   CHECK(settings.bundles.empty());
   CHECK(settings.log_level == "warn");
+  CHECK(settings.tune == TuneMode::kRecord);
+  CHECK(settings.tune_seconds == 10);
 }
 
 TEST_CASE("the cache directory: explicit, XDG, HOME, none") {
@@ -58,6 +60,8 @@ TEST_CASE("well-formed variables are read") {
       .set("FLASHJIT_CACHE_LOCK_TIMEOUT", "0.25")
       .set("FLASHJIT_BUNDLES", "/a::/b c:d")
       .set("FLASHJIT_OFFLINE", "true")
+      .set("FLASHJIT_TUNE", "on_first_use")
+      .set("FLASHJIT_TUNE_SECONDS", "2.5")
       .set("FLASHJIT_RECORD", "/tmp/w.jsonl")
       .set("FLASHJIT_KERNEL_DIR", "/kernels")
       .set("FLASHJIT_LIBCUDA", "/lib/libcuda.so.1")
@@ -72,6 +76,8 @@ TEST_CASE("well-formed variables are read") {
   CHECK(settings.cache_lock_timeout == std::chrono::milliseconds(250));
   CHECK(settings.bundles == std::vector<fs::path>{"/a", "/b c", fs::current_path() / "d"});
   CHECK(settings.offline);
+  CHECK(settings.tune == TuneMode::kOnFirstUse);
+  CHECK(settings.tune_seconds == 2.5);
   CHECK(settings.record_file == "/tmp/w.jsonl");
   CHECK(settings.kernel_dir == "/kernels");
   CHECK(settings.libcuda == "/lib/libcuda.so.1");
@@ -97,6 +103,8 @@ TEST_CASE("a malformed variable is an error that names it and its value") {
       {"FLASHJIT_CACHE_LOCK_TIMEOUT", "nan"},
       {"FLASHJIT_CACHE_LOCK_TIMEOUT", "inf"},
       {"FLASHJIT_CACHE_LOCK_TIMEOUT", "10s"},
+      {"FLASHJIT_TUNE", "always"},
+      {"FLASHJIT_TUNE_SECONDS", "-1"},
       {"FLASHJIT_LOG", "loud"},
       {"FLASHJIT_CPU_THREADS", "-1"},
       {"FLASHJIT_CPU_THREADS", "many"},
@@ -121,6 +129,7 @@ TEST_CASE("options win over the environment") {
       .set("FLASHJIT_CACHE_DIR", "/env")
       .set("FLASHJIT_BUNDLES", "/env")
       .set("FLASHJIT_OFFLINE", "1")
+      .set("FLASHJIT_TUNE", "off")
       .set("FLASHJIT_KERNEL_DIR", "/env");
   CHECK(effective_settings({}).cache_dir == fs::path("/env"));
   Options options;
@@ -128,11 +137,18 @@ TEST_CASE("options win over the environment") {
   options.bundles = {"/one", "/two"};
   options.offline = false;
   options.kernel_dir = "/option";
+  options.tune = TuneMode::kOnFirstUse;
+  options.tune_seconds = 1;
   const Settings settings = effective_settings(options);
   CHECK(settings.cache_dir == fs::path("/option"));
   CHECK(settings.bundles == std::vector<fs::path>{"/one", "/two"});
   CHECK_FALSE(settings.offline);
   CHECK(settings.kernel_dir == "/option");
+  CHECK(settings.tune == TuneMode::kOnFirstUse);
+  CHECK(settings.tune_seconds == 1);
+  options.tune_seconds = -1;
+  CHECK_THROWS_AS(effective_settings(options), Error);
+  options.tune_seconds = std::nullopt;
   options.cache_dir = "";
   CHECK_FALSE(effective_settings(options).cache_dir.has_value());
 }

@@ -1,13 +1,7 @@
 // Tuning records: the JSON round trip, what a bad file says, and how a look-up ranks what it finds.
 #include "tuning_record.h"
 
-#include <spdlog/logger.h>
-#include <spdlog/sinks/ostream_sink.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
+#include "flashjit/error.h"
 #include "support/catch.h"
 
 namespace flashjit {
@@ -58,6 +52,7 @@ TuningRecord make_record(int seqlen, int block_n) {
   record.winner_us = 12.5;
   record.default_us = 13.25;
   record.policy = "median of 20";
+  record.sm_clock_mhz = 1755;
   record.date = "2026-01-02T03:04:05Z";
   record.candidates = {{record.winner, 12.5, 0.25, ""}, {Tiling{}, 0, 0, "launch failed"}};
   return record;
@@ -83,6 +78,8 @@ TEST_CASE("a tuning record survives the round trip through JSON") {
   CHECK(again.winner_us == record.winner_us);
   CHECK(again.default_us == record.default_us);
   CHECK(again.date == record.date);
+  CHECK(again.sm_clock_mhz == record.sm_clock_mhz);
+  CHECK(again.complete);
   REQUIRE(again.candidates.size() == 2);
   CHECK(again.candidates[1].error == "launch failed");
   CHECK(again.candidates[1].tiling == Tiling{});
@@ -111,6 +108,10 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
   CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": \"many\"")),
              ContainsSubstring("'sm_count' has the wrong type"));
   CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": 132, \"color\": 1")),
+             ContainsSubstring("unknown field 'color'"));
+  CHECK_THAT(message(replaced(good, "\"policy\"", "\"color\": 1, \"policy\"")),
+             ContainsSubstring("unknown field 'color'"));
+  CHECK_THAT(message(replaced(good, "\"spread_us\"", "\"color\": 1, \"spread_us\"")),
              ContainsSubstring("unknown field 'color'"));
 }
 
@@ -145,19 +146,51 @@ TEST_CASE("a look-up ranks exact, near, other device, other sources") {
   CHECK(look_up({exact}, other) == std::pair(RecordMatch::kNone, 0));
 }
 
-TEST_CASE("records are read from directories and bad files are skipped with a line each") {
-  char path[] = "/tmp/flashjit-records-XXXXXX";
-  REQUIRE(mkdtemp(path) != nullptr);
-  const std::filesystem::path directory = path;
-  std::ofstream(directory / "a.json") << to_json(make_record(4096, 80));
-  std::ofstream(directory / "b.json") << "{\"schema\": \"somebody else's\"}";
-  std::ofstream(directory / "c.txt") << "no record at all";
-  std::ostringstream log;
-  spdlog::logger logger("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
-  const TuningRecords records = TuningRecords::load({directory, directory / "missing"}, logger);
-  CHECK(records.all().size() == 1);
-  CHECK_THAT(log.str(), ContainsSubstring("b.json") && ContainsSubstring("schema"));
-  std::filesystem::remove_all(directory);
+TEST_CASE("a record without finals is found by no look-up") {
+  TuningRecord record = make_record(4096, 80);
+  record.complete = false;
+  const TuningRecords all({record});
+  CHECK(all.find(record.device, record.arch, kProblem, record.shape, kDigests).match ==
+        RecordMatch::kNone);
+}
+
+TEST_CASE("of equal matches the nearest bucket wins, then the first layer") {
+  const TuningRecord first = make_record(8192, 80), second = make_record(8192, 96);
+  const TuningRecord farther = make_record(2048, 112);
+  const TuningRecords all({farther, first, second});
+  const auto found = [&](const ProblemShape& shape) {
+    return all.find(first.device, first.arch, kProblem, shape, kDigests).record->winner.block_n;
+  };
+  CHECK(found(make_shape(4, 16, 16, 4096, 8192)) == 80);
+  CHECK(found(make_shape(4, 16, 16, 8192, 8192)) == 80);
+}
+
+TEST_CASE("a new record stands in front and replaces the one of its subject") {
+  TuningRecords all({make_record(4096, 80), make_record(8192, 80)});
+  all.add(make_record(4096, 96));
+  REQUIRE(all.all().size() == 2);
+  CHECK(all.all()[0].winner.block_n == 96);
+}
+
+TEST_CASE("a collection holds many records, and says what is wrong with it") {
+  const std::vector<TuningRecord> records = {make_record(4096, 80), make_record(8192, 96)};
+  const std::string text = to_json(records);
+  const std::vector<TuningRecord> again = parse_tuning_records(text);
+  REQUIRE(again.size() == 2);
+  CHECK(to_json(again) == text);
+  CHECK(parse_tuning_records(to_json(records[0])).size() == 1);
+  CHECK(parse_tuning_records(to_json(std::vector<TuningRecord>{})).empty());
+  CHECK_THROWS_AS(parse_tuning_record(text), Error);
+  CHECK_THROWS_AS(parse_tuning_records(replaced(text, "records/1", "records/2")), Error);
+  CHECK_THROWS_AS(parse_tuning_records(replaced(text, "\"schema\"", "\"x\": 1, \"schema\"")),
+                  Error);
+  CHECK_THROWS_AS(parse_tuning_records(text.substr(0, text.size() / 2)), Error);
+}
+
+TEST_CASE("a tiling travels by itself") {
+  const Tiling tiling = make_record(4096, 80).winner;
+  CHECK(parse_tiling(to_json(tiling)) == tiling);
+  CHECK_THROWS_AS(parse_tiling("[]"), Error);
 }
 
 }  // namespace

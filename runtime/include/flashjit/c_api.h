@@ -54,6 +54,13 @@ typedef enum flashjit_family {
   FLASHJIT_FAMILY_SM90 = 4      /* Hopper */
 } flashjit_family;
 
+typedef enum flashjit_tune {
+  FLASHJIT_TUNE_FROM_ENVIRONMENT = 0, /* FLASHJIT_TUNE, else as FLASHJIT_TUNE_RECORD */
+  FLASHJIT_TUNE_OFF = 1,              /* tilings of the heuristic */
+  FLASHJIT_TUNE_RECORD = 2,           /* of a tuning record, where there is one */
+  FLASHJIT_TUNE_ON_FIRST_USE = 3      /* measure a problem that has no exact record, once */
+} flashjit_tune;
+
 typedef enum flashjit_alignment {
   FLASHJIT_BOTTOM_RIGHT = 0, /* key <= row + seqlen_kv - seqlen_q */
   FLASHJIT_TOP_LEFT = 1      /* key <= row */
@@ -101,6 +108,9 @@ typedef struct flashjit_options {
   const char* cache_dir;  /* NULL: from the environment */
   const char* kernel_dir; /* NULL: from the environment, else the embedded kernel sources */
   const char* bundles;    /* NULL: from the environment; else directories, separated by colons */
+  double tune_seconds;    /* of one problem on its first use; 0: from the environment, else 10 */
+  int32_t tune;           /* flashjit_tune */
+  int32_t reserved;
 } flashjit_options;
 
 /* What one call uses. Text is NUL-terminated, shortened if need be. */

@@ -54,6 +54,15 @@ enum class Backend : int {
   kEmulated = 3,  // the real kernels on a CPU; needs libflashjit_emulator
 };
 
+// Who chooses the tiling of a problem, where Options forces none.
+enum class TuneMode : int {
+  kOff = 0,         // the heuristic
+  kRecord = 1,      // the measured best of a tuning record, where there is one; else the heuristic
+  kOnFirstUse = 2,  // the same, but a problem without an exact record is tuned by the first
+                    // prepare() or forward() that needs it, which takes Options::tune_seconds at
+                    // most; not while its stream captures a graph, and never offline
+};
+
 struct Options {
   Backend backend = Backend::kAuto;
   int device = 0;  // CUDA ordinal
@@ -69,6 +78,8 @@ struct Options {
   // Hex SHA-256 of the manifest.json of the one bundle: any other content is Error(kData).
   std::optional<std::string> bundle_digest = {};
   std::optional<bool> offline = {};
+  std::optional<TuneMode> tune = {};        // default kRecord
+  std::optional<double> tune_seconds = {};  // kOnFirstUse: of one problem; default 10
   // Default: a quiet logger named "flashjit" on stderr.
   std::shared_ptr<spdlog::logger> logger = {};
 };
@@ -103,9 +114,11 @@ struct VariantInfo {
   std::string name;  // fwd_sm90_bf16_d128_causal_m128n128s2
   KernelConfig config;
   VariantOrigin origin = VariantOrigin::kMemory;
-  std::string selected_by;  // "heuristic", "forced", "record exact", …
-  double compile_ms = 0;    // NVRTC time, from the entry if it was cached
-  double load_ms = 0;       // look-up, read, verify and module load of this process
+  // "heuristic", "forced family", "forced tiling", or a record and how it matches: "record exact",
+  // "record near bucket", "record other device", "record other sources".
+  std::string selected_by;
+  double compile_ms = 0;  // NVRTC time, from the entry if it was cached
+  double load_ms = 0;     // look-up, read, verify and module load of this process
   ResourceUse resources;
   std::vector<std::string> warnings;  // of the compiler: spills, serialised wgmma, …
   std::string cache_key;              // hex SHA-256

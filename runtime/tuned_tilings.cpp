@@ -1,0 +1,104 @@
+#include "tuned_tilings.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "bundle.h"
+#include "flashjit/error.h"
+#include "kernel_registry.h"
+#include "posix_file.h"
+#include "sha256.h"
+#include "tuning_record_files.h"
+#include "variant_name.h"
+
+namespace flashjit {
+
+FamilyDigests family_digests(const KernelSources& sources) {
+  FamilyDigests digests;
+  for (const Family family : {Family::kStandard, Family::kSimt, Family::kSm80, Family::kSm90}) {
+    const KernelConfig any{Problem{}, naming_base(family, 64, Problem{}), Arch{9, 0, true}};
+    digests[static_cast<std::size_t>(family)] = make_variant_source(any, sources).sources_digest;
+  }
+  return digests;
+}
+
+TunedTilings::TunedTilings(const Settings& settings,
+                           const KernelSources& sources,
+                           std::shared_ptr<spdlog::logger> logger)
+    : settings_(settings), sources_(sources), logger_(std::move(logger)) {}
+
+namespace {
+
+// Of a pinned bundle only what its manifest describes.
+std::vector<TuningRecord> bundle_records(const std::filesystem::path& bundle,
+                                         const std::string& pinned_digest,
+                                         spdlog::logger& logger) {
+  if (pinned_digest.empty()) return read_records(bundle / kTuningDirectory, logger);
+  std::vector<TuningRecord> records;
+  try {
+    for (const BundleFile& file : read_pinned_manifest(bundle, pinned_digest).tuning) {
+      const std::vector<std::byte> bytes = read_file(bundle / file.path, kMaxEntryBytes);
+      const std::string name = (bundle / file.path).string();
+      if (sha256_hex(bytes) != file.sha256) {
+        logger.warn("{} is not what the manifest describes; it is ignored", name);
+        continue;
+      }
+      const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      for (TuningRecord& r : parse_records(text, name, logger)) records.push_back(std::move(r));
+    }
+  } catch (const Error& error) {
+    logger.warn("tuning records of {} are ignored: {}", bundle.string(), error.what());
+  }
+  return records;
+}
+
+}  // namespace
+
+TuningRecords visible_records(const Settings& settings, spdlog::logger& logger) {
+  std::vector<TuningRecord> all;
+  const auto append = [&all](std::vector<TuningRecord> records) {
+    all.insert(all.end(),
+               std::make_move_iterator(records.begin()),
+               std::make_move_iterator(records.end()));
+  };
+  if (settings.cache_dir) append(read_records(*settings.cache_dir / kTuningDirectory, logger));
+  for (const auto& bundle : settings.bundles)
+    append(bundle_records(bundle, settings.bundle_digest, logger));
+  append(embedded_records(logger));
+  return TuningRecords(std::move(all));
+}
+
+void TunedTilings::load() const {
+  if (std::exchange(loaded_, true)) return;
+  digests_ = family_digests(sources_);
+  records_ = visible_records(settings_, *logger_);
+}
+
+std::optional<TunedTiling> TunedTilings::find(const Problem& problem,
+                                              const ProblemShape& shape,
+                                              const DeviceInfo& device) const {
+  const std::lock_guard lock(mutex_);
+  load();
+  const RecordLookup found =
+      records_.find(device_model(device), device.arch, problem, shape, digests_);
+  if (found.record == nullptr) return std::nullopt;
+  TunedTiling tuned{found.record->winner, found.match, ""};
+  if (is_hint(found.match))
+    tuned.source = fmt::format("measured on {}, {}", found.record->device.name, found.record->date);
+  return tuned;
+}
+
+void TunedTilings::add(const TuningRecord& record) {
+  const std::lock_guard lock(mutex_);
+  load();
+  records_.add(record);
+  if (!settings_.cache_dir || settings_.offline) return;
+  try {
+    write_record(*settings_.cache_dir / kTuningDirectory, record);
+  } catch (const Error& error) {
+    logger_->warn("the tuning record stays in memory: {}", error.what());
+  }
+}
+
+}  // namespace flashjit

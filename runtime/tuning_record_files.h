@@ -1,0 +1,41 @@
+// Tuning records as files: a directory holds one atomic JSON file per record, a collection many in
+// one; the library carries a collection of its own.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tuning_record.h"
+
+namespace spdlog {
+class logger;
+}
+
+namespace flashjit {
+
+// Below the cache directory and below each bundle.
+inline constexpr const char* kTuningDirectory = "tuning";
+
+// "bf16_d128_causal_q4096_kv4096_bh64_g1_1f2e3d4c.json": one subject, one name; the digits are of
+// arch and device model.
+std::string record_file_name(const TuningRecord& record);
+
+// Writes the record into the directory, which is made if need be, in the place of an older one of
+// its subject. Throws Error(kIo).
+void write_record(const std::filesystem::path& directory, const TuningRecord& record);
+
+// Of a file, or of every *.json of a directory in the order of their names: records and collections
+// alike. What cannot be read or is no record is a named miss: one warning, the others are read.
+// Nothing where there is nothing.
+std::vector<TuningRecord> read_records(const std::filesystem::path& path, spdlog::logger& logger);
+
+// The same of a text that was read from `name`.
+std::vector<TuningRecord> parse_records(const std::string& text,
+                                        const std::string& name,
+                                        spdlog::logger& logger);
+
+// What the build embedded: autotune/records/*.json.
+std::vector<TuningRecord> embedded_records(spdlog::logger& logger);
+
+}  // namespace flashjit
