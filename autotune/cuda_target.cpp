@@ -155,49 +155,53 @@ void CudaTarget::launch(const Tiling& tiling, CUstream stream, int set) {
 }
 
 std::string CudaTarget::compile(const Tiling& tiling) {
-  try {
-    const Kernel& kernel = registry_.get({problem_, tiling, executor_.device().arch});
-    if (kernel.info.resources.spill_load_bytes + kernel.info.resources.spill_store_bytes > 0) {
-      return fmt::format("spills {} bytes", kernel.info.resources.spill_store_bytes);
-    }
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
+  return compile_variant(registry_, {problem_, tiling, executor_.device().arch});
 }
 
 std::string CudaTarget::verify(const Tiling& tiling) {
   try {
     InputSet& set = *sets_.front();
-    std::vector<std::byte> nan(set.o.bytes(), std::byte{0xFF});
-    set.o.upload(nan.data());
+    set.o.fill(0xFF);  // NaN
     const GpuStream stream(device_);
     const std::size_t wanted =
         workspace_bytes({problem_, tiling, executor_.device().arch}, shape_, executor_.device());
     if (wanted > workspace_.bytes()) workspace_ = GpuBuffer(device_, wanted);
     launch(tiling, stream.get(), 0);
     stream.synchronize();
-    const std::vector<float> output = sample_output(set);
-    if (reference_.empty()) {
-      reference_ = output;
-      const bool finite =
-          std::all_of(output.begin(), output.end(), [](float x) { return std::isfinite(x); });
-      return finite ? "" : "the output is not finite";
-    }
-    double largest = 0, error = 0;
-    for (std::size_t i = 0; i < output.size(); ++i) {
-      largest = std::max(largest, static_cast<double>(std::abs(reference_[i])));
-      const double difference = std::abs(static_cast<double>(output[i]) - reference_[i]);
-      error = std::isnan(difference) ? INFINITY : std::max(error, difference);
-    }
-    const double bound = tolerance(problem_.dtype) * largest;
-    return error <= bound
-               ? ""
-               : fmt::format(
-                     "differs from the default tiling by {:.3g}, bound {:.3g}", error, bound);
+    return compare(sample_output(set));
   } catch (const Error& error) {
+    require_device(error.what());
     return error.what();
   }
+}
+
+std::string CudaTarget::compare(const std::vector<float>& output) {
+  if (reference_.empty()) {
+    reference_ = output;
+    const bool finite =
+        std::all_of(output.begin(), output.end(), [](float x) { return std::isfinite(x); });
+    return finite ? "" : "the output is not finite";
+  }
+  double largest = 0, error = 0;
+  for (std::size_t i = 0; i < output.size(); ++i) {
+    largest = std::max(largest, static_cast<double>(std::abs(reference_[i])));
+    const double difference = std::abs(static_cast<double>(output[i]) - reference_[i]);
+    error = std::isnan(difference) ? INFINITY : std::max(error, difference);
+  }
+  const double bound = tolerance(problem_.dtype) * largest;
+  return error <= bound
+             ? ""
+             : fmt::format("differs from the default tiling by {:.3g}, bound {:.3g}", error, bound);
+}
+
+void CudaTarget::require_device(const std::string& after) const {
+  const CUresult state = device_.driver().ctx_synchronize();
+  if (state == CUDA_SUCCESS) return;
+  throw Error(ErrorCode::kDriver,
+              fmt::format("the device is lost to this process after: {} (now {}); isolated "
+                          "candidates cost only themselves",
+                          after,
+                          device_.driver().describe(state)));
 }
 
 std::vector<float> CudaTarget::sample_output(InputSet& set) const {
@@ -228,11 +232,22 @@ std::vector<Timing> CudaTarget::time(std::span<const Tiling> tilings, int rounds
   const Comparison comparison = compare_device_times(device_, calls, kInputSets, policy);
   if (comparison.sm_clock_mhz > 0) sm_clock_mhz_ = comparison.sm_clock_mhz;
   std::vector<Timing> timings;
-  for (const Measurement& m : comparison.measurements) {
-    if (!m.error.empty()) throw Error(ErrorCode::kDriver, m.error);
-    timings.push_back({m.median_us, m.spread_us});
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const Measurement& m = comparison.measurements[i];
+    if (!m.error.empty()) require_device(m.error);
+    timings.push_back({m.median_us, m.spread_us, comparison.paired_ratio(i, 0), m.error});
   }
   return timings;
+}
+
+std::string compile_variant(KernelRegistry& registry, const KernelConfig& config) {
+  try {
+    const ResourceUse& use = registry.get(config).info.resources;
+    const int spilled = use.spill_load_bytes + use.spill_store_bytes;
+    return spilled > 0 ? fmt::format("spills {} bytes", spilled) : "";
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 ProblemShape dense_shape(

@@ -29,8 +29,8 @@ class CudaTarget final : public TuningTarget {
   std::string verify(const Tiling& tiling) override;
   std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override;
 
-  // Median over the comparisons so far; 0 when it is not known.
-  double sm_clock_mhz() const { return sm_clock_mhz_; }
+  // Median while the last comparison ran; 0 when it is not known.
+  double sm_clock_mhz() const override { return sm_clock_mhz_; }
 
  private:
   struct InputSet;
@@ -38,6 +38,10 @@ class CudaTarget final : public TuningTarget {
   AttentionArgs args(InputSet& set) const;
   void launch(const Tiling& tiling, CUstream stream, int set);
   std::vector<float> sample_output(InputSet& set) const;
+  // "" or how it differs from the reference, which the first one becomes.
+  std::string compare(const std::vector<float>& output);
+  // After an error: throws Error(kDriver) if the context can do nothing any more.
+  void require_device(const std::string& after) const;
 
   const Executor& executor_;
   KernelRegistry& registry_;
@@ -50,6 +54,9 @@ class CudaTarget final : public TuningTarget {
   std::vector<float> reference_;  // of the first tiling that was verified: the default
   double sm_clock_mhz_ = 0;
 };
+
+// "" or why the variant cannot be used; compiles it into the cache and loads it.
+std::string compile_variant(KernelRegistry& registry, const KernelConfig& config);
 
 // The shape that a workload's problem is measured with: dense BSHD strides, diagonal and scale as
 // forward() sets them.

@@ -30,6 +30,12 @@ void GpuBuffer::download(void* host, std::size_t offset, std::size_t size) const
   driver.check(driver.stream_synchronize(nullptr));
 }
 
+void GpuBuffer::fill(unsigned char byte) {
+  const DriverLibrary& driver = device_->driver();
+  driver.check(driver.memset_d8_async(address_, byte, bytes_, nullptr));
+  driver.check(driver.stream_synchronize(nullptr));
+}
+
 GpuStream::GpuStream(const Device& device) : device_(device) {
   device_.driver().check(device_.driver().stream_create(&stream_, CU_STREAM_NON_BLOCKING));
 }

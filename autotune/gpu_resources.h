@@ -30,6 +30,7 @@ class GpuBuffer {
   void download(void* host) const;
   // Of `size` bytes from `offset`.
   void download(void* host, std::size_t offset, std::size_t size) const;
+  void fill(unsigned char byte);
 
  private:
   const Device* device_ = nullptr;

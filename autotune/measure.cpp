@@ -96,7 +96,7 @@ std::vector<std::size_t> working_calls(const GpuStream& stream,
 
 // As many graphs as rotations of the order, each with the next input set; they repeat. Enough that
 // a call's place in the round evens out: a graph for each call would make the preparation
-// quadratic.
+// quadratic. No more than there are rounds.
 constexpr std::size_t kRotations = 8;
 
 std::vector<std::unique_ptr<Round>> make_rounds(const Device& device,
@@ -104,10 +104,12 @@ std::vector<std::unique_ptr<Round>> make_rounds(const Device& device,
                                                 std::span<const TimedCall> calls,
                                                 const std::vector<std::size_t>& working,
                                                 int num_sets,
+                                                int num_rounds,
                                                 const GpuBuffer& flush) {
   const std::size_t sets = static_cast<std::size_t>(num_sets);
   const std::size_t count =
-      std::max(std::min(working.size(), kRotations), std::max<std::size_t>(sets, 2));
+      std::max(std::min({working.size(), kRotations, static_cast<std::size_t>(num_rounds)}),
+               std::max<std::size_t>(sets, 2));
   std::vector<std::unique_ptr<Round>> rounds;
   for (std::size_t r = 0; r < count; ++r) {
     std::vector<std::size_t> order = working;
@@ -183,7 +185,7 @@ Comparison compare_device_times(const Device& device,
   const std::vector<std::size_t> working = working_calls(stream, calls, result.measurements);
   if (working.empty()) return result;
   const GpuBuffer flush(device, policy.cold_l2 ? 2 * device.info().l2_bytes : 0);
-  const auto rounds = make_rounds(device, stream, calls, working, num_sets, flush);
+  const auto rounds = make_rounds(device, stream, calls, working, num_sets, policy.rounds, flush);
   const double round_ms = warm_up(rounds, stream, policy.warmup_ms);
   const int affordable = static_cast<int>(1000 * policy.max_seconds / std::max(round_ms, 1e-3));
   const int count = std::min(policy.rounds, std::max(policy.min_rounds, affordable));

@@ -1,7 +1,6 @@
 #include "search_space.h"
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "kernel_src/variant_plan.h"
@@ -241,6 +240,16 @@ std::vector<Candidate> search_space(Family family,
     return a.estimate.time_us < b.estimate.time_us;
   });
   return space;
+}
+
+std::map<std::string, int> refused_tilings(Family family,
+                                           const Problem& problem,
+                                           const Arch& arch) {
+  std::map<std::string, int> refused;
+  for_each_tiling(family, grid_of(family, problem), [&](const Tiling& tiling) {
+    if (const char* reason = why_illegal({problem, tiling, arch})) ++refused[reason];
+  });
+  return refused;
 }
 
 std::vector<Candidate> shortlist(const std::vector<Candidate>& space, int count, int per_tile) {

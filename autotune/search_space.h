@@ -3,6 +3,7 @@
 // measures from the top.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ std::vector<Candidate> search_space(Family family,
                                     const Problem& problem,
                                     const ProblemShape& shape,
                                     const DeviceInfo& device);
+
+// Why the other points of the family's grid are not legal, with their number.
+std::map<std::string, int> refused_tilings(Family family, const Problem& problem, const Arch& arch);
 
 // The first `count` of it that differ in more than their switches: of one (block_m, block_n,
 // num_warps) at most `per_tile` are kept, so that the measured set is wide.

@@ -1,26 +1,32 @@
 #include "autotune/sm_clock.h"
 
 #include <algorithm>
+#include <array>
 
 namespace flashjit {
 namespace {
 
-// The four calls of nvml.h that are used; the header is not part of the packages that this project
+// The five calls of nvml.h that are used; the header is not part of the packages that this project
 // builds with.
 using NvmlInit = int();
 using NvmlShutdown = int();
 using NvmlDeviceGetHandleByPciBusId = int(const char* pci_bus_id, void** device);
+using NvmlSystemGetDriverVersion = int(char* version, unsigned length);
 using NvmlDeviceGetClockInfo = int(void* device, int type, unsigned* mhz);
 constexpr int kNvmlSuccess = 0;
 constexpr int kNvmlClockSm = 1;  // NVML_CLOCK_SM
+
+std::unique_ptr<SharedLibrary> open_nvml() {
+  return std::make_unique<SharedLibrary>(std::vector<std::string>{"libnvidia-ml.so.1"},
+                                         ErrorCode::kNoDriver,
+                                         "NVML comes with the driver");
+}
 
 }  // namespace
 
 SmClock::SmClock(const std::string& pci_bus_id) {
   try {
-    library_ = std::make_unique<SharedLibrary>(std::vector<std::string>{"libnvidia-ml.so.1"},
-                                               ErrorCode::kNoDriver,
-                                               "NVML comes with the driver");
+    library_ = open_nvml();
     NvmlInit* init = nullptr;
     NvmlDeviceGetHandleByPciBusId* get_handle = nullptr;
     library_->load("nvmlInit_v2", init);
@@ -52,6 +58,26 @@ double SmClock::median_mhz() const {
   std::vector<unsigned> sorted = samples_mhz_;
   std::sort(sorted.begin(), sorted.end());
   return sorted[sorted.size() / 2];
+}
+
+std::string nvidia_driver_version() {
+  std::array<char, 96> text{};
+  try {
+    const std::unique_ptr<SharedLibrary> library = open_nvml();
+    NvmlInit* init = nullptr;
+    NvmlShutdown* shutdown = nullptr;
+    NvmlSystemGetDriverVersion* get_version = nullptr;
+    library->load("nvmlInit_v2", init);
+    library->load("nvmlShutdown", shutdown);
+    library->load("nvmlSystemGetDriverVersion", get_version);
+    if (init() != kNvmlSuccess) return "";
+    if (get_version(text.data(), static_cast<unsigned>(text.size()) - 1) != kNvmlSuccess)
+      text[0] = 0;
+    shutdown();
+  } catch (const Error&) {
+    return "";
+  }
+  return text.data();
 }
 
 }  // namespace flashjit

@@ -26,4 +26,7 @@ class SmClock {
   std::vector<unsigned> samples_mhz_;
 };
 
+// "580.159.04", or "" without NVML.
+std::string nvidia_driver_version();
+
 }  // namespace flashjit

@@ -2,79 +2,27 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
+#include <cstdlib>
 #include <optional>
-#include <thread>
+#include <unordered_set>
 
 #include "flashjit/error.h"
+#include "kernel_table.h"
 
 namespace flashjit {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Compiles on its own threads and hands over what is done, in any order.
-class CompileQueue {
- public:
-  CompileQueue(TuningTarget& target, std::vector<Tiling> tilings, int num_threads)
-      : target_(target), waiting_(tilings.begin(), tilings.end()), outstanding_(tilings.size()) {
-    if (num_threads <= 0)
-      num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    num_threads = std::min<int>(num_threads, static_cast<int>(tilings.size()));
-    for (int i = 0; i < num_threads; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~CompileQueue() {
-    {
-      const std::lock_guard lock(mutex_);
-      waiting_.clear();
-    }
-    for (std::thread& thread : threads_) thread.join();
-  }
+constexpr int kFirstRounds = 3;
+constexpr std::size_t kBatch = 24;    // candidates that are timed together as they come
+constexpr double kSearchShare = 0.8;  // of the time; the rest is for the finals
 
-  struct Done {
-    Tiling tiling;
-    std::string error;
-  };
-  // The next compiled tiling; nothing when all were handed over or `deadline` has passed.
-  std::optional<Done> next(Clock::time_point deadline) {
-    std::unique_lock lock(mutex_);
-    if (outstanding_ == 0) return std::nullopt;
-    if (!ready_.wait_until(lock, deadline, [this] { return !done_.empty(); })) return std::nullopt;
-    Done done = std::move(done_.front());
-    done_.pop_front();
-    --outstanding_;
-    return done;
-  }
-
- private:
-  void work() {
-    while (true) {
-      Tiling tiling;
-      {
-        const std::lock_guard lock(mutex_);
-        if (waiting_.empty()) return;
-        tiling = waiting_.front();
-        waiting_.pop_front();
-      }
-      std::string error = target_.compile(tiling);
-      {
-        const std::lock_guard lock(mutex_);
-        done_.push_back({tiling, std::move(error)});
-      }
-      ready_.notify_one();
-    }
-  }
-
-  TuningTarget& target_;
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<Tiling> waiting_;
-  std::deque<Done> done_;
-  std::size_t outstanding_;
-  std::vector<std::thread> threads_;
+// Whole spaces hold tens of thousands.
+struct TilingHash {
+  std::size_t operator()(const KernelConfig& config) const { return hash_of(config); }
 };
+using TilingSet = std::unordered_set<KernelConfig, TilingHash>;
 
 // One tuning run: the rows measured so far and the rules for what is measured next.
 class Search {
@@ -83,35 +31,42 @@ class Search {
          const std::vector<Candidate>& space,
          const Tiling& default_tiling,
          const TunerOptions& options)
-      : target_(target), space_(space), default_(default_tiling), options_(options) {}
+      : target_(target), space_(space), default_(default_tiling), options_(options) {
+    if (options.pool == nullptr) own_pool_.emplace(0);
+  }
 
   TuningResult run() {
     require_default();
     try {
-      std::vector<Tiling> first;
-      for (const Candidate& c : shortlist(space_, options_.shortlist, options_.per_tile))
-        first.push_back(c.tiling);
-      measure_new(first);
+      adopt_known();
+      measure_new(first_candidates());
       halve();
       // The switches multiply too far to list: walk from the leader, one field at a time, while it
       // pays.
-      for (int hop = 0; hop < 3 && !stopped(); ++hop) {
+      for (int hop = 0; hop < 3 && !options_.exhaustive && !stopped(); ++hop) {
         const Tiling leader = ranking().front();
         measure_new(neighbours(leader, space_));
         if (ranking().front() == leader) break;
       }
       finals();
-      result_.complete = !stopped();
     } catch (const Error& error) {
       result_.error = error.what();
     }
-    if (result_.winner_us == 0) decide_without_finals();
+    if (!result_.complete) {
+      // Without paired finals nothing is proven: the default stays.
+      result_.winner = default_;
+      result_.default_us = result_.winner_us = row(default_)->time_us;
+    }
     return std::move(result_);
   }
 
  private:
+  static Clock::duration duration(double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  bool cancelled() const { return options_.cancel != nullptr && options_.cancel->load(); }
   bool stopped() const {
-    return Clock::now() >= deadline_ || (options_.cancel != nullptr && options_.cancel->load());
+    return cancelled() || Clock::now() >= start_ + duration(kSearchShare * options_.seconds);
   }
 
   CandidateResult* row(const Tiling& tiling) {
@@ -124,36 +79,75 @@ class Search {
   void require_default() {
     std::string error = target_.compile(default_);
     if (error.empty()) error = target_.verify(default_);
+    Timing timing;
+    if (error.empty()) {
+      timing = target_.time({&default_, 1}, kFirstRounds).front();
+      error = timing.error;
+    }
     if (!error.empty())
       throw Error(ErrorCode::kNotSupported, "the default tiling cannot be tuned against: " + error);
-    record(default_, target_.time({&default_, 1}, 3).front());
+    result_.candidates.push_back({default_, timing.median_us, timing.spread_us, ""});
   }
 
-  void record(const Tiling& tiling, const Timing& timing) {
-    CandidateResult* known = row(tiling);
-    if (known == nullptr)
-      known = &result_.candidates.emplace_back(CandidateResult{tiling, 0, 0, ""});
-    known->time_us = timing.median_us;
-    known->spread_us = timing.spread_us;
+  void adopt_known() {
+    for (const CandidateResult& known : options_.known) {
+      if (row(known.tiling) == nullptr) result_.candidates.push_back(known);
+    }
+  }
+
+  std::vector<Tiling> first_candidates() const {
+    std::vector<Tiling> first = options_.seeds;
+    for (const Candidate& c : shortlist(space_, options_.shortlist, options_.per_tile))
+      first.push_back(c.tiling);
+    if (options_.exhaustive) {
+      for (const Candidate& c : space_) first.push_back(c.tiling);
+    }
+    return first;
   }
 
   // Compiles, verifies and times once what has no row yet.
-  void measure_new(std::vector<Tiling> tilings) {
-    std::erase_if(tilings, [this](const Tiling& t) { return row(t) != nullptr; });
-    if (tilings.empty() || stopped()) return;
-    planned_ += static_cast<int>(tilings.size());
-    CompileQueue queue(target_, std::move(tilings), options_.threads);
-    while (!stopped()) {
-      auto done = queue.next(deadline_);
-      if (!done) break;
-      if (done->error.empty()) done->error = target_.verify(done->tiling);
-      if (done->error.empty()) {
-        record(done->tiling, target_.time({&done->tiling, 1}, 3).front());
-      } else {
-        result_.candidates.push_back({done->tiling, 0, 0, done->error});
-      }
-      report();
+  void measure_new(const std::vector<Tiling>& tilings) {
+    TilingSet seen;
+    for (const CandidateResult& r : result_.candidates) seen.insert({{}, r.tiling, {}});
+    std::vector<Tiling> fresh;
+    for (const Tiling& t : tilings) {
+      if (seen.insert({{}, t, {}}).second) fresh.push_back(t);
     }
+    if (fresh.empty() || stopped()) return;
+    planned_ += static_cast<int>(fresh.size());
+    CompilePool& pool = options_.pool != nullptr ? *options_.pool : *own_pool_;
+    CompileQueue queue(pool, fresh, [this](const Tiling& t) { return target_.compile(t); });
+    while (!stopped()) {
+      const auto batch = queue.next(kBatch, [this] { return stopped(); });
+      if (batch.empty()) return;
+      std::vector<Tiling> good;
+      for (const CompileQueue::Done& done : batch) {
+        if (is_right(done.tiling, done.error)) good.push_back(done.tiling);
+      }
+      time_all(good, kFirstRounds);
+    }
+  }
+
+  // Verifies what was compiled; a failure becomes its row.
+  bool is_right(const Tiling& tiling, std::string error) {
+    try {
+      if (error.empty()) error = target_.verify(tiling);
+    } catch (const Error& lost) {
+      fail(tiling, lost.what());
+      throw;
+    }
+    if (!error.empty()) {
+      fail(tiling, error);
+      return false;
+    }
+    verified_.push_back(tiling);
+    return true;
+  }
+
+  void fail(const Tiling& tiling, const std::string& error) {
+    CandidateResult* known = row(tiling);
+    if (known == nullptr) known = &result_.candidates.emplace_back();
+    *known = {tiling, 0, 0, error};
   }
 
   // Timed tilings, fastest first.
@@ -172,64 +166,95 @@ class Search {
 
   // Fewer candidates, more rounds, each round interleaved.
   void halve() {
-    for (int rounds = 4; !stopped(); rounds *= 2) {
+    for (int rounds = 4; rounds <= 16 && !stopped(); rounds *= 2) {
       std::vector<Tiling> ranked = ranking();
       const int keep = std::max<int>(2 * options_.finalists, static_cast<int>(ranked.size()) / 3);
-      if (static_cast<int>(ranked.size()) <= keep || rounds > 16) return;
+      if (static_cast<int>(ranked.size()) <= keep) return;
       ranked.resize(static_cast<std::size_t>(keep));
       time_all(ranked, rounds);
     }
   }
 
-  void time_all(const std::vector<Tiling>& tilings, int rounds) {
-    const std::vector<Timing> timings = target_.time(tilings, rounds);
-    for (std::size_t i = 0; i < tilings.size(); ++i) record(tilings[i], timings[i]);
+  // Times them beside the default and writes their rows: as shares of the default's time, so that
+  // rows of different minutes and clocks compare.
+  std::vector<Timing> time_all(std::vector<Tiling>& tilings, int rounds) {
+    std::erase(tilings, default_);
+    std::erase_if(tilings, [this](const Tiling& t) { return !is_verified(t); });
+    if (tilings.empty()) return {};
+    std::vector<Tiling> all = {default_};
+    all.insert(all.end(), tilings.begin(), tilings.end());
+    std::vector<Timing> timings = target_.time(all, rounds);
+    if (!timings[0].error.empty())
+      throw Error(ErrorCode::kDriver, "the default tiling runs no more: " + timings[0].error);
+    const double default_us = row(default_)->time_us;
+    for (std::size_t i = 1; i < all.size(); ++i) {
+      const Timing& t = timings[i];
+      if (!t.error.empty()) {
+        fail(all[i], t.error);
+        continue;
+      }
+      CandidateResult* known = row(all[i]);
+      if (known == nullptr) known = &result_.candidates.emplace_back();
+      *known = {all[i], t.ratio * default_us, t.spread_us, ""};
+    }
     report();
+    return timings;
+  }
+
+  // A row of an earlier process has to prove itself in this one.
+  bool is_verified(const Tiling& tiling) {
+    if (std::find(verified_.begin(), verified_.end(), tiling) != verified_.end()) return true;
+    return is_right(tiling, target_.compile(tiling));
   }
 
   // The finalists and the default in the same rounds; the default wins ties.
   void finals() {
-    if (stopped()) return;
+    if (cancelled() || Clock::now() >= start_ + duration(options_.seconds)) return;
     std::vector<Tiling> finalists = ranking();
     std::erase(finalists, default_);
     if (static_cast<int>(finalists.size()) > options_.finalists) {
       finalists.resize(static_cast<std::size_t>(options_.finalists));
     }
-    finalists.insert(finalists.begin(), default_);
-    time_all(finalists, options_.final_rounds);
+    const std::vector<Timing> timings = time_all(finalists, options_.final_rounds);
+    if (!timings.empty()) {
+      CandidateResult* known = row(default_);
+      known->time_us = timings[0].median_us;
+      known->spread_us = timings[0].spread_us;
+    }
     result_.default_us = row(default_)->time_us;
     result_.winner = default_;
-    result_.winner_us = result_.default_us;
-    for (const Tiling& tiling : finalists) {
-      const double time = row(tiling)->time_us;
-      if (time < result_.winner_us && time < result_.default_us * (1 - options_.tie)) {
-        result_.winner = tiling;
-        result_.winner_us = time;
-      }
+    double best = 1 - options_.tie;
+    for (std::size_t i = 0; i < finalists.size(); ++i) {
+      const Timing& t = timings[i + 1];
+      if (!t.error.empty()) continue;
+      row(finalists[i])->time_us = t.ratio * result_.default_us;
+      if (t.ratio >= best) continue;
+      best = t.ratio;
+      result_.winner = finalists[i];
     }
-  }
-
-  // Without paired finals nothing is proven: the default stays.
-  void decide_without_finals() {
-    result_.winner = default_;
-    result_.default_us = result_.winner_us = row(default_)->time_us;
+    result_.winner_us = row(result_.winner)->time_us;
+    result_.complete = true;
+    report();
   }
 
   void report() {
     if (!options_.progress) return;
     const Tiling leader = ranking().front();
-    options_.progress(
-        static_cast<int>(result_.candidates.size()), planned_, leader, row(leader)->time_us);
+    options_.progress({static_cast<int>(result_.candidates.size()),
+                       std::max(planned_, static_cast<int>(result_.candidates.size())),
+                       leader,
+                       row(leader)->time_us,
+                       row(default_)->time_us});
   }
 
   TuningTarget& target_;
   const std::vector<Candidate>& space_;
   const Tiling default_;
   const TunerOptions& options_;
-  const Clock::time_point deadline_ =
-      Clock::now() +
-      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.seconds));
+  std::optional<CompilePool> own_pool_;
+  const Clock::time_point start_ = Clock::now();
   TuningResult result_;
+  std::vector<Tiling> verified_;  // compiled and right, in this process
   int planned_ = 1;
 };
 
@@ -248,7 +273,9 @@ int differing_fields(const Tiling& a, const Tiling& b) {
 std::vector<Tiling> neighbours(const Tiling& tiling, const std::vector<Candidate>& space) {
   std::vector<Tiling> found;
   for (const Candidate& candidate : space) {
-    if (differing_fields(candidate.tiling, tiling) == 1) found.push_back(candidate.tiling);
+    if (std::abs(candidate.tiling.block_n - tiling.block_n) <= 32 &&
+        differing_fields(candidate.tiling, tiling) == 1)
+      found.push_back(candidate.tiling);
   }
   return found;
 }

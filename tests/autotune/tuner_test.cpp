@@ -2,12 +2,9 @@
 // time-outs and losses.
 #include "autotune/tuner.h"
 
-#include <cmath>
-#include <map>
-#include <mutex>
-#include <random>
 #include <set>
 
+#include "autotune/fake_target.h"
 #include "flashjit/error.h"
 #include "kernel_src/variant_plan.h"
 #include "support/catch.h"
@@ -15,79 +12,9 @@
 namespace flashjit {
 namespace {
 
-constexpr Problem kProblem = {.dtype = Dtype::kBf16, .head_dim_qk = 128, .head_dim_v = 128};
-
-DeviceInfo h100() {
-  DeviceInfo device;
-  device.name = "made up";
-  device.arch = {9, 0, true};
-  device.sm_count = 132;
-  return device;
-}
-
-ProblemShape shape_4096() {
-  ProblemShape shape;
-  shape.batch = 4;
-  shape.num_heads_q = shape.num_heads_kv = 16;
-  shape.seqlen_q = shape.seqlen_kv = 4096;
-  return shape;
-}
-
-std::vector<Candidate> sm80_space() {
-  return search_space(Family::kSm80, kProblem, shape_4096(), h100());
-}
-
-// Times are a function of the tiling, with noise when asked for.
-class FakeTarget : public TuningTarget {
- public:
-  std::string compile(const Tiling& tiling) override {
-    const std::lock_guard lock(mutex_);
-    compiled_.insert(key(tiling));
-    return tiling.block_n == bad_block_n_ ? "error: out of registers" : "";
-  }
-  std::string verify(const Tiling& tiling) override {
-    verified_.insert(key(tiling));
-    return tiling.num_stages == wrong_stages_ ? "max error 0.3, bound 0.01" : "";
-  }
-  std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override {
-    std::vector<Timing> timings;
-    for (const Tiling& tiling : tilings) {
-      REQUIRE(compiled_.contains(key(tiling)));
-      REQUIRE(verified_.contains(key(tiling)));
-      if (--calls_left_ < 0) throw Error(ErrorCode::kDriver, "CUDA_ERROR_DEVICE_LOST");
-      std::normal_distribution<double> noise(0, noise_ / std::sqrt(rounds));
-      timings.push_back({true_time(tiling) * (1 + noise(random_)), noise_});
-    }
-    return timings;
-  }
-
-  double true_time(const Tiling& t) const {
-    return 100 + std::abs(t.block_n - best_block_n_) + 3.0 * std::abs(t.num_stages - 2) +
-           5.0 * (t.num_warps != 8) + (t.rescale == Rescale::kEager ? 2 : 0) +
-           std::abs(t.block_m - 128) / 16.0;
-  }
-
-  int best_block_n_ = 80, bad_block_n_ = 0, wrong_stages_ = 0, calls_left_ = 1 << 20;
-  double noise_ = 0;
-
- private:
-  static std::array<int, 6> key(const Tiling& t) {
-    return {t.block_m,
-            t.block_n,
-            t.num_warps,
-            t.num_stages,
-            static_cast<int>(t.rescale),
-            static_cast<int>(t.family)};
-  }
-  std::mutex mutex_;
-  std::set<std::array<int, 6>> compiled_, verified_;
-  std::mt19937 random_{7};
-};
-
 TunerOptions quick() {
   TunerOptions options;
   options.seconds = 60;
-  options.threads = 2;
   return options;
 }
 
@@ -160,19 +87,44 @@ TEST_CASE("the default wins ties, and is never beaten without paired finals") {
   CHECK(hurried.winner == space.back().tiling);
 }
 
+TEST_CASE("a device whose clock drifts between comparisons does not change the winner") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  target.drift_ = 0.2;
+  const TuningResult result = tune(target, space, space.back().tiling, quick());
+  CHECK(target.true_time(result.winner) == best_in_space(target, space));
+}
+
 TEST_CASE("a lost device keeps what was measured; a broken default is an error") {
   const auto space = sm80_space();
   FakeTarget target;
-  target.calls_left_ = 20;
+  target.calls_left_ = 60;
   const TuningResult result = tune(target, space, space.back().tiling, quick());
   CHECK_FALSE(result.complete);
   CHECK_THAT(result.error, ContainsSubstring("DEVICE_LOST"));
-  CHECK(result.candidates.size() == 20);
+  CHECK(result.candidates.size() > 1);
+  CHECK(result.candidates.size() <= 60);
   CHECK(result.winner == space.back().tiling);
 
   FakeTarget broken;
   broken.bad_block_n_ = space.back().tiling.block_n;
   CHECK_THROWS_AS(tune(broken, space, space.back().tiling, quick()), Error);
+}
+
+TEST_CASE("the candidate that lost the device is a row with its error") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  int verified = 0;
+  target.on_verify_ = [&](const Tiling&) {
+    if (++verified == 10) throw Error(ErrorCode::kDriver, "CUDA_ERROR_ILLEGAL_ADDRESS");
+  };
+  const TuningResult result = tune(target, space, space.back().tiling, quick());
+  CHECK_THAT(result.error, ContainsSubstring("ILLEGAL_ADDRESS"));
+  const auto failed = std::count_if(
+      result.candidates.begin(), result.candidates.end(), [](const CandidateResult& row) {
+        return row.error == "CUDA_ERROR_ILLEGAL_ADDRESS";
+      });
+  CHECK(failed == 1);
 }
 
 TEST_CASE("cancelling stops the search and keeps what is known") {
@@ -181,10 +133,70 @@ TEST_CASE("cancelling stops the search and keeps what is known") {
   std::atomic<bool> cancel = false;
   TunerOptions options = quick();
   options.cancel = &cancel;
-  options.progress = [&](int done, int, const Tiling&, double) { cancel = done >= 10; };
+  options.progress = [&](const TuningProgress& p) { cancel = p.done > 1; };
   const TuningResult result = tune(target, space, space.back().tiling, options);
   CHECK_FALSE(result.complete);
-  CHECK(result.candidates.size() == 10);
+  CHECK(result.candidates.size() > 1);
+  CHECK(result.candidates.size() < 60);
+}
+
+TEST_CASE("a search goes on from the rows of an interrupted one") {
+  const auto space = sm80_space();
+  FakeTarget first;
+  first.bad_block_n_ = space.back().tiling.block_n == 80 ? 96 : 80;
+  first.calls_left_ = 80;
+  const TuningResult interrupted = tune(first, space, space.back().tiling, quick());
+  REQUIRE_FALSE(interrupted.complete);
+
+  FakeTarget second;  // what failed would work now, but its failures are known
+  TunerOptions options = quick();
+  options.known = interrupted.candidates;
+  const TuningResult result = tune(second, space, space.back().tiling, options);
+  CHECK(result.complete);
+  int failed = 0;
+  for (const CandidateResult& row : interrupted.candidates) {
+    if (row.error.empty()) continue;
+    ++failed;
+    CHECK_FALSE(result.winner == row.tiling);
+  }
+  CHECK(failed > 0);
+  FakeTarget fresh;
+  tune(fresh, space, space.back().tiling, quick());
+  CHECK(second.compiles_ < fresh.compiles_);
+}
+
+TEST_CASE("seeds are measured although the shortlist does not reach them") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  Tiling best = space.front().tiling;
+  for (const Candidate& c : space) {
+    if (target.true_time(c.tiling) < target.true_time(best)) best = c.tiling;
+  }
+  TunerOptions options = quick();
+  options.shortlist = 1;
+  options.seeds = {best};
+  const TuningResult result = tune(target, space, space.back().tiling, options);
+  CHECK(result.winner == best);
+}
+
+TEST_CASE("an exhaustive search measures the whole space") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  TunerOptions options = quick();
+  options.exhaustive = true;
+  options.shortlist = 3;
+  const TuningResult result = tune(target, space, space.back().tiling, options);
+  CHECK(result.candidates.size() == space.size());
+  CHECK(target.true_time(result.winner) == best_in_space(target, space));
+}
+
+TEST_CASE("what the grid refuses is counted by its reason") {
+  const auto refused = refused_tilings(Family::kSm80, kProblem, h100().arch);
+  const auto legal = sm80_space().size();
+  int count = 0;
+  for (const auto& [reason, n] : refused) count += n;
+  CHECK(count + legal == 2u * 2 * 7 * 3 * 2);  // warps · rows · block_n · stages · rescale
+  CHECK(refused_tilings(Family::kSm90, kProblem, h100().arch).size() > 3);
 }
 
 TEST_CASE(
@@ -194,7 +206,7 @@ TEST_CASE(
     for (const int head_dim : {64, 72, 128, 256}) {
       Problem problem = kProblem;
       problem.head_dim_qk = problem.head_dim_v = head_dim;
-      const auto space = search_space(family, problem, shape_4096(), h100());
+      const auto space = search_space(family, problem, shape_of(4096), h100());
       for (std::size_t i = 0; i < space.size(); ++i) {
         REQUIRE(is_legal({problem, space[i].tiling, h100().arch}));
         if (i > 0) REQUIRE(space[i - 1].estimate.time_us <= space[i].estimate.time_us);

@@ -1,0 +1,35 @@
+#include "autotune/first_use.h"
+
+#include "autotune/cuda_tuning_device.h"
+#include "flashjit/error.h"
+#include "tuned_tilings.h"
+
+namespace flashjit {
+namespace {
+
+[[maybe_unused]] const bool registered = (register_first_use_tuner(), true);
+
+}  // namespace
+
+TuningRecord tune_on_first_use(const OnlineTuningJob& job) {
+  const auto* executor = dynamic_cast<const CudaExecutor*>(&job.executor);
+  if (executor == nullptr)
+    throw Error(ErrorCode::kNotSupported, "only the CUDA backend can be tuned");
+  const TuningProblem problem{job.problem, job.shape};
+  const DeviceInfo& device = executor->device();
+  const TuningSpace space = tuning_space(problem, device);
+  TunerOptions options;
+  options.seconds = job.seconds;
+  const MeasurePolicy policy = tuning_policy();
+  const auto target = open_cuda_target(*executor, job.registry, problem, policy);
+  const TuningResult result = tune(*target, space.candidates, job.default_tiling, options);
+  TuningRecord record =
+      make_record(problem, device, family_digests(job.registry.sources()), result);
+  record.policy = policy.text();
+  record.sm_clock_mhz = target->sm_clock_mhz();
+  return record;
+}
+
+void register_first_use_tuner() { register_online_tuner(tune_on_first_use); }
+
+}  // namespace flashjit

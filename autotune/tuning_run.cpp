@@ -1,0 +1,300 @@
+#include "tuning_run.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "select.h"
+#include "tuning_record_files.h"
+
+namespace flashjit {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+// What all devices of one model do together.
+struct Share {
+  DeviceModel model;
+  Arch arch;
+  std::vector<TuningOutcome> outcomes;  // one per problem
+  std::size_t next = 0;                 // problems before it were taken
+  int workers = 0;
+};
+
+// The state that the workers of a run share.
+class Run {
+ public:
+  Run(const std::vector<TuningProblem>& problems,
+      const std::vector<TuningRecord>& known,
+      const RunOptions& options)
+      : problems_(problems), options_(options), records_(known), pool_(options.compile_threads) {}
+
+  void join(const TuningDevice& device);
+  void work(TuningDevice& device);
+  std::vector<TuningOutcome> outcomes() const;
+
+ private:
+  Share& share_of(const TuningDevice& device);
+  std::optional<std::size_t> take(Share& share);
+  void finish(Share& share, std::size_t index, TuningOutcome outcome);
+  bool cancelled() const {
+    return options_.tuner.cancel != nullptr && options_.tuner.cancel->load();
+  }
+  const TuningRecord* find_known(const TuningDevice& device, const TuningProblem& problem) const;
+  bool is_present(const TuningDevice& device, const TuningProblem& problem) const;
+  void compile_ahead(TuningDevice& device);
+  TuningOutcome tune_one(TuningDevice& device, const Share& share, std::size_t index);
+  TunerOptions tuner_options(const Share& share, std::size_t index) const;
+  std::vector<Tiling> seeds(const TuningDevice& device, const TuningProblem& problem) const;
+
+  const std::vector<TuningProblem>& problems_;
+  const RunOptions& options_;
+  const Clock::time_point start_ = Clock::now();
+  mutable std::mutex mutex_;                    // of what follows
+  std::vector<TuningRecord> records_;           // known, and made by this run
+  std::vector<std::unique_ptr<Share>> shares_;  // in the order of the devices
+  CompilePool pool_;                            // last: its jobs use what stands above
+};
+
+// Before any worker works, so that they know of how many there are.
+void Run::join(const TuningDevice& device) {
+  const DeviceModel model = device_model(device.info());
+  for (auto& share : shares_) {
+    if (share->model == model && share->arch == device.info().arch) {
+      ++share->workers;
+      return;
+    }
+  }
+  Share& share = *shares_.emplace_back(std::make_unique<Share>());
+  share.model = model;
+  share.arch = device.info().arch;
+  share.workers = 1;
+  for (const TuningProblem& problem : problems_)
+    share.outcomes.push_back({problem, TuningState::kFailed, {}, "not begun"});
+}
+
+Share& Run::share_of(const TuningDevice& device) {
+  const DeviceModel model = device_model(device.info());
+  return **std::find_if(shares_.begin(), shares_.end(), [&](const auto& share) {
+    return share->model == model && share->arch == device.info().arch;
+  });
+}
+
+std::optional<std::size_t> Run::take(Share& share) {
+  const std::lock_guard lock(mutex_);
+  if (share.next == problems_.size() || cancelled()) return std::nullopt;
+  return share.next++;
+}
+
+void Run::finish(Share& share, std::size_t index, TuningOutcome outcome) {
+  const std::lock_guard lock(mutex_);
+  if (outcome.state != TuningState::kFailed) {
+    std::erase_if(records_,
+                  [&](const TuningRecord& old) { return same_subject(old, outcome.record); });
+    records_.push_back(outcome.record);
+  }
+  share.outcomes[index] = std::move(outcome);
+  if (options_.on_outcome) options_.on_outcome(share.outcomes[index]);
+}
+
+// Of these kernel sources, this device model and this bucket, complete or not.
+const TuningRecord* Run::find_known(const TuningDevice& device,
+                                    const TuningProblem& problem) const {
+  const FamilyDigests digests = device.digests();
+  for (const TuningRecord& r : records_) {
+    if (r.device == device_model(device.info()) && r.arch == device.info().arch &&
+        r.problem == problem.problem && r.bucket == shape_bucket(problem.shape) &&
+        r.sources_digest == digests[static_cast<std::size_t>(r.winner.family)])
+      return &r;
+  }
+  return nullptr;
+}
+
+// What the searches of this device will begin with; of the shapes of one problem each variant once,
+// because the registry behind compile_ahead() knows what it has. The spaces are made on the pool,
+// too: a tenth of a second each.
+void Run::compile_ahead(TuningDevice& device) {
+  const auto ahead = [this, &device](const TuningProblem& problem) {
+    if (is_present(device, problem)) return;
+    const TuningSpace space = tuning_space(problem, device.info());
+    for (const Candidate& c :
+         shortlist(space.candidates, options_.tuner.shortlist, options_.tuner.per_tile)) {
+      const KernelConfig config{problem.problem, c.tiling, device.info().arch};
+      pool_.submit(CompilePool::Lane::kLater, [this, &device, config] {
+        if (!cancelled()) device.compile_ahead(config);
+      });
+    }
+  };
+  for (const TuningProblem& problem : problems_)
+    pool_.submit(CompilePool::Lane::kLater, [ahead, &problem] { ahead(problem); });
+}
+
+bool Run::is_present(const TuningDevice& device, const TuningProblem& problem) const {
+  const std::lock_guard lock(mutex_);
+  const TuningRecord* known = find_known(device, problem);
+  return known != nullptr && known->complete && !options_.again;
+}
+
+// The winners of other shapes of the problem, nearest first, and what is known elsewhere.
+std::vector<Tiling> Run::seeds(const TuningDevice& device, const TuningProblem& problem) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Tiling> tilings;
+  for (const TuningRecord& r : records_) {
+    const KernelConfig config{problem.problem, r.winner, device.info().arch};
+    if (r.complete && r.problem == problem.problem && r.arch == device.info().arch &&
+        why_unsupported(config, problem.shape) == nullptr)
+      tilings.push_back(r.winner);
+  }
+  return tilings;
+}
+
+// What is left of the run's time is shared by what is left to do. One problem may take more than
+// its share: the first of its kind waits for the compiler, most of the others need less.
+constexpr double kShareFactor = 1.6;
+
+TunerOptions Run::tuner_options(const Share& share, std::size_t index) const {
+  TunerOptions tuner = options_.tuner;
+  if (options_.seconds > 0) {
+    const double left = options_.seconds - seconds_since(start_);
+    const double rounds =
+        std::max(1.0, static_cast<double>(problems_.size() - index) / std::max(share.workers, 1));
+    tuner.seconds = std::clamp(kShareFactor * left / rounds, 0.0, std::max(left, 0.0));
+    tuner.seconds = std::min(tuner.seconds, options_.tuner.seconds);
+  }
+  return tuner;
+}
+
+TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_t index) {
+  const Clock::time_point begin = Clock::now();
+  const TuningProblem& problem = problems_[index];
+  TuningOutcome outcome{problem, TuningState::kFailed, {}, ""};
+  std::vector<CandidateResult> known_rows;
+  {
+    const std::lock_guard lock(mutex_);
+    const TuningRecord* known = find_known(device, problem);
+    if (known != nullptr && known->complete && !options_.again) {
+      outcome.state = TuningState::kPresent;
+      outcome.record = *known;
+      return outcome;
+    }
+    if (known != nullptr && !known->complete) known_rows = known->candidates;
+  }
+  try {
+    const TuningSpace space = tuning_space(problem, device.info());
+    const std::unique_ptr<TuningTarget> target = device.open(problem);
+    TunerOptions tuner = tuner_options(share, index);
+    tuner.pool = &pool_;
+    tuner.seeds = seeds(device, problem);
+    tuner.known = std::move(known_rows);
+    if (options_.progress) {
+      tuner.progress = [&](const TuningProgress& search) {
+        const std::lock_guard lock(mutex_);
+        options_.progress({index + 1, problems_.size(), &problem, search});
+      };
+    }
+    const TuningResult result = tune(*target, space.candidates, space.default_tiling, tuner);
+    outcome.record = make_record(problem, device.info(), device.digests(), result);
+    outcome.record.policy = device.policy();
+    outcome.record.sm_clock_mhz = target->sm_clock_mhz();
+    outcome.state = result.complete ? TuningState::kTuned : TuningState::kIncomplete;
+    outcome.error = result.error;
+    outcome.device_lost = !result.error.empty();
+    if (!result.complete && outcome.error.empty())
+      outcome.error = cancelled() ? "interrupted" : "out of time";
+    if (!options_.directory.empty()) write_record(options_.directory, outcome.record);
+  } catch (const Error& error) {
+    outcome.error = error.what();
+  }
+  outcome.seconds = seconds_since(begin);
+  return outcome;
+}
+
+void Run::work(TuningDevice& device) {
+  Share& share = share_of(device);
+  compile_ahead(device);
+  while (const auto index = take(share)) {
+    TuningOutcome outcome = tune_one(device, share, *index);
+    const bool lost = outcome.device_lost;
+    finish(share, *index, std::move(outcome));
+    if (lost) break;
+  }
+}
+
+std::vector<TuningOutcome> Run::outcomes() const {
+  std::vector<TuningOutcome> all;
+  for (const auto& share : shares_)
+    all.insert(all.end(), share->outcomes.begin(), share->outcomes.end());
+  return all;
+}
+
+}  // namespace
+
+const char* to_string(TuningState state) {
+  switch (state) {
+    case TuningState::kTuned:
+      return "tuned";
+    case TuningState::kPresent:
+      return "present";
+    case TuningState::kIncomplete:
+      return "incomplete";
+    case TuningState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+std::vector<TuningOutcome> run_tuning(const std::vector<std::unique_ptr<TuningDevice>>& devices,
+                                      const std::vector<TuningProblem>& problems,
+                                      const std::vector<TuningRecord>& known,
+                                      const RunOptions& options) {
+  Run run(problems, known, options);
+  for (const auto& device : devices) run.join(*device);
+  {
+    std::vector<std::jthread> workers;
+    for (const auto& device : devices) workers.emplace_back([&run, &device] { run.work(*device); });
+  }
+  return run.outcomes();
+}
+
+TuningSpace tuning_space(const TuningProblem& problem, const DeviceInfo& device) {
+  const Tiling chosen =
+      select(problem.problem, problem.shape, device, std::nullopt, std::nullopt).config.tiling;
+  return {chosen, search_space(chosen.family, problem.problem, problem.shape, device)};
+}
+
+TuningRecord make_record(const TuningProblem& problem,
+                         const DeviceInfo& device,
+                         const FamilyDigests& digests,
+                         const TuningResult& result) {
+  TuningRecord record;
+  record.device = device_model(device);
+  record.arch = device.arch;
+  record.driver_version = device.driver_version;
+  record.sources_digest = digests[static_cast<std::size_t>(result.winner.family)];
+  record.problem = problem.problem;
+  record.bucket = shape_bucket(problem.shape);
+  record.shape = problem.shape;
+  record.winner = result.winner;
+  record.winner_us = result.winner_us;
+  record.default_us = result.default_us;
+  record.date = utc_now();
+  record.complete = result.complete;
+  record.candidates = result.candidates;
+  return record;
+}
+
+}  // namespace flashjit

@@ -1,0 +1,215 @@
+// Runs over many problems on devices that are made up: what is skipped, kept, shared and written.
+#include "autotune/tuning_run.h"
+
+#include <spdlog/sinks/null_sink.h>
+
+#include <map>
+
+#include "autotune/fake_target.h"
+#include "support/temp_dir.h"
+#include "tuning_record_files.h"
+
+namespace flashjit {
+namespace {
+
+// The sm80 space is small: an Ampere device.
+DeviceInfo a100(const std::string& name = "made up A100") {
+  DeviceInfo device;
+  device.name = name;
+  device.arch = {8, 0, false};
+  device.sm_count = 108;
+  device.driver_version = 13000;
+  return device;
+}
+
+class FakeTuningDevice : public TuningDevice {
+ public:
+  explicit FakeTuningDevice(const DeviceInfo& info) : info_(info) {}
+
+  const DeviceInfo& info() const override { return info_; }
+  FamilyDigests digests() const override { return {"a", "b", digest_, "d"}; }
+  std::string policy() const override { return "made up"; }
+  std::unique_ptr<TuningTarget> open(const TuningProblem& problem) override {
+    opened_.push_back(problem.shape.seqlen_q);
+    auto target = std::make_unique<FakeTarget>();
+    setup_(*target, problem);
+    return target;
+  }
+  void compile_ahead(const KernelConfig&) override { ++ahead_; }
+
+  std::vector<int> opened_;
+  std::atomic<int> ahead_ = 0;
+  std::string digest_ = "c";
+  std::function<void(FakeTarget&, const TuningProblem&)> setup_ = [](FakeTarget&,
+                                                                     const TuningProblem&) {};
+
+ private:
+  DeviceInfo info_;
+};
+
+std::vector<TuningProblem> problems(std::initializer_list<int> seqlens) {
+  std::vector<TuningProblem> result;
+  for (const int seqlen : seqlens) result.push_back({kProblem, shape_of(seqlen)});
+  return result;
+}
+
+// One device, its records in a directory.
+struct Site {
+  test::TempDir directory;
+  std::vector<std::unique_ptr<TuningDevice>> devices;
+  FakeTuningDevice& device;
+  RunOptions options;
+
+  Site() : device(add(a100())) {
+    options.directory = directory / "tuning";
+    options.compile_threads = 2;
+    options.tuner.seconds = 60;
+  }
+  FakeTuningDevice& add(const DeviceInfo& info) {
+    devices.push_back(std::make_unique<FakeTuningDevice>(info));
+    return static_cast<FakeTuningDevice&>(*devices.back());
+  }
+  std::vector<TuningRecord> records() const {
+    spdlog::logger quiet("quiet", std::make_shared<spdlog::sinks::null_sink_mt>());
+    return read_records(directory / "tuning", quiet);
+  }
+  std::vector<TuningOutcome> run(const std::vector<TuningProblem>& list) {
+    return run_tuning(devices, list, records(), options);
+  }
+};
+
+TEST_CASE("a run writes a record for each problem and skips them the next time") {
+  Site site;
+  const auto list = problems({512, 1024, 4096});
+  const auto first = site.run(list);
+  REQUIRE(first.size() == 3);
+  for (const TuningOutcome& outcome : first) {
+    CHECK(outcome.state == TuningState::kTuned);
+    CHECK(outcome.record.winner_us <= outcome.record.default_us);
+    CHECK(outcome.record.sm_clock_mhz == 1700);
+    CHECK(outcome.record.policy == "made up");
+    CHECK(outcome.record.sources_digest == "c");
+    CHECK(outcome.record.driver_version == 13000);
+  }
+  CHECK(site.device.ahead_ > 0);
+  REQUIRE(site.records().size() == 3);
+  site.device.opened_.clear();
+  for (const TuningOutcome& outcome : site.run(list)) {
+    CHECK(outcome.state == TuningState::kPresent);
+    CHECK(outcome.record.winner == first.front().record.winner);
+  }
+  CHECK(site.device.opened_.empty());
+
+  site.options.again = true;
+  for (const TuningOutcome& outcome : site.run(list)) CHECK(outcome.state == TuningState::kTuned);
+  site.options.again = false;
+  site.device.digest_ = "other sources";
+  site.device.opened_.clear();
+  site.run(list);
+  CHECK(site.device.opened_ == std::vector<int>{512, 1024, 4096});
+}
+
+TEST_CASE("shapes of one bucket are tuned once") {
+  Site site;
+  const auto outcomes = site.run(problems({4096, 4000}));
+  CHECK(outcomes[0].state == TuningState::kTuned);
+  CHECK(outcomes[1].state == TuningState::kPresent);
+}
+
+TEST_CASE("a lost device keeps what was measured, and the next run goes on from there") {
+  Site site;
+  bool broken = true;
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem& problem) {
+    if (broken && problem.shape.seqlen_q == 1024) target.calls_left_ = 40;
+  };
+  const auto list = problems({512, 1024, 4096});
+  const auto first = site.run(list);
+  CHECK(first[0].state == TuningState::kTuned);
+  CHECK(first[1].state == TuningState::kIncomplete);
+  CHECK(first[1].device_lost);
+  CHECK_THAT(first[1].error, ContainsSubstring("DEVICE_LOST"));
+  CHECK(first[1].record.candidates.size() > 1);
+  CHECK(first[2].state == TuningState::kFailed);  // not begun
+  CHECK(site.records().size() == 2);
+
+  broken = false;
+  site.device.opened_.clear();
+  const auto second = site.run(list);
+  CHECK(second[0].state == TuningState::kPresent);
+  CHECK(second[1].state == TuningState::kTuned);
+  CHECK(second[2].state == TuningState::kTuned);
+  CHECK(site.device.opened_ == std::vector<int>{1024, 4096});
+  CHECK(site.records().size() == 3);
+}
+
+TEST_CASE("an interrupt keeps the records that are complete") {
+  Site site;
+  std::atomic<bool> cancel = false;
+  site.options.tuner.cancel = &cancel;
+  site.options.on_outcome = [&](const TuningOutcome&) { cancel = true; };
+  const auto outcomes = site.run(problems({512, 1024, 4096}));
+  CHECK(outcomes[0].state == TuningState::kTuned);
+  CHECK(outcomes[1].state == TuningState::kFailed);
+  CHECK(site.records().size() == 1);
+}
+
+TEST_CASE("devices of one model share the problems, another model tunes them all") {
+  Site site;
+  FakeTuningDevice& twin = site.add(a100());
+  FakeTuningDevice& other = site.add(a100("another model"));
+  const auto list = problems({256, 512, 1024, 2048, 4096, 8192});
+  const auto outcomes = site.run(list);
+  REQUIRE(outcomes.size() == 12);
+  std::map<std::string, int> per_model;
+  for (const TuningOutcome& outcome : outcomes) {
+    CHECK(outcome.state == TuningState::kTuned);
+    ++per_model[outcome.record.device.name];
+  }
+  CHECK(per_model == std::map<std::string, int>{{"made up A100", 6}, {"another model", 6}});
+  CHECK(site.device.opened_.size() + twin.opened_.size() == 6);
+  CHECK(other.opened_.size() == 6);
+  CHECK(site.records().size() == 12);
+}
+
+TEST_CASE("a device that is lost leaves the rest to its twin") {
+  Site site;
+  FakeTuningDevice& twin = site.add(a100());
+  site.device.setup_ = [](FakeTarget& target, const TuningProblem&) { target.calls_left_ = 3; };
+  int tuned = 0, incomplete = 0;
+  for (const TuningOutcome& outcome : site.run(problems({256, 512, 1024, 2048, 4096, 8192}))) {
+    tuned += outcome.state == TuningState::kTuned;
+    incomplete += outcome.state == TuningState::kIncomplete;
+  }
+  CHECK(tuned + incomplete == 6);
+  CHECK(incomplete <= 1);
+  CHECK(static_cast<int>(twin.opened_.size()) == tuned);
+}
+
+TEST_CASE("a problem that cannot be opened is a row, the others are tuned") {
+  Site site;
+  site.device.setup_ = [](FakeTarget&, const TuningProblem& problem) {
+    if (problem.shape.seqlen_q == 512) throw Error(ErrorCode::kOutOfMemory, "no memory");
+  };
+  const auto outcomes = site.run(problems({512, 1024}));
+  CHECK(outcomes[0].state == TuningState::kFailed);
+  CHECK(outcomes[0].error == "no memory");
+  CHECK(outcomes[1].state == TuningState::kTuned);
+}
+
+TEST_CASE("without time nothing is claimed") {
+  Site site;
+  site.options.seconds = 1e-9;
+  const auto outcomes = site.run(problems({512, 1024}));
+  for (const TuningOutcome& outcome : outcomes) {
+    CHECK(outcome.state == TuningState::kIncomplete);
+    CHECK(outcome.error == "out of time");
+    CHECK(outcome.record.winner_us == outcome.record.default_us);
+  }
+  const TuningRecords records(site.records());
+  const RecordLookup found = records.find(
+      device_model(a100()), a100().arch, kProblem, shape_of(512), site.device.digests());
+  CHECK(found.match == RecordMatch::kNone);
+}
+
+}  // namespace
+}  // namespace flashjit
