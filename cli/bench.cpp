@@ -7,6 +7,8 @@
 #include "autotune/measure.h"
 #include "cli/bench_host.h"
 #include "cli/bench_start.h"
+#include "cli/bench_tuned.h"
+#include "cli/problem_sets.h"
 #include "cli/program.h"
 #include "cli/tensors.h"
 #include "cli/toolchain.h"
@@ -26,30 +28,11 @@ struct BenchOptions {
   std::vector<std::string> families;
   std::string variant;
   int device = 0;
-  bool grid = false, host = false, warm_l2 = false;
+  bool grid = false, host = false, warm_l2 = false, tuned_grid = false;
+  BenchTunedOptions tuned;
   std::string start, start_cache;  // this process is one of --host's own
   MeasurePolicy policy;
 };
-
-// The grid of bench/results: batch · seqlen = 16384, heads · head_dim = 2048.
-std::vector<AttentionProblem> grid_problems(Dtype dtype) {
-  std::vector<AttentionProblem> problems;
-  for (const int head_dim : {64, 128, 256}) {
-    for (const bool causal : {false, true}) {
-      for (int seqlen = 512; seqlen <= 16384; seqlen *= 2) {
-        problems.push_back({.dtype = dtype,
-                            .batch = 16384 / seqlen,
-                            .seqlen_q = seqlen,
-                            .seqlen_kv = seqlen,
-                            .num_heads_q = 2048 / head_dim,
-                            .num_heads_kv = 2048 / head_dim,
-                            .head_dim = head_dim,
-                            .causal = causal});
-      }
-    }
-  }
-  return problems;
-}
 
 std::string kernel_text(const Tiling& tiling) {
   return fmt::format("{} {}", to_string(tiling.family), tiling_text(tiling));
@@ -150,6 +133,11 @@ int run_bench(const BenchOptions& options, Report& report) {
   if (!options.start.empty())
     return run_start(
         {options.start, options.problem.problem(), options.device, options.start_cache}, report);
+  if (options.tuned_grid) {
+    BenchTunedOptions tuned = options.tuned;
+    tuned.device = options.device;
+    return bench_tuned(tuned, options.problem.problem().dtype, report);
+  }
   const Settings settings = read_settings();
   const GpuSession gpu(settings, options.device);
   const Device& device = gpu.device();
@@ -201,6 +189,14 @@ void add_bench(Program& program) {
   command.add_flag("--grid",
                    options->grid,
                    "36 points: D 64, 128, 256 × mask × S 512 … 16384, 16k tokens, H·D = 2048");
+  command.add_flag("--tuned-grid",
+                   options->tuned_grid,
+                   "The 36 points, default and tuned tiling in pairs; exact records are needed");
+  command.add_option(
+      "--records",
+      options->tuned.records,
+      "Records of --tuned-grid, a directory or a file; default: all that forward sees");
+  command.add_option("--out", options->tuned.out, "File for the result of --tuned-grid, as JSON");
   command.add_flag(
       "--host", options->host, "Host time: warm call beside a bare launch, first call, disk hit");
   command.add_option("--start", options->start)->group("");

@@ -2,7 +2,9 @@
 // into messages and exit codes.
 #include <fmt/format.h>
 
+#include "autotune/first_use.h"
 #include "cli/program.h"
+#include "cli/tune_worker.h"
 #include "flashjit/flashjit.h"
 
 namespace flashjit::cli {
@@ -75,6 +77,7 @@ CLI::App& add_command(Program& program,
 
 int main(int argc, char** argv) {
   using namespace flashjit::cli;
+  flashjit::register_first_use_tuner();
   Program program;
   program.app.set_version_flag("--version", std::string("flashjit ") + flashjit::version());
   program.app.require_subcommand(1);
@@ -90,6 +93,8 @@ int main(int argc, char** argv) {
   add_preload(program);
   add_bundle(program);
   add_cache(program);
+  add_tune(program);
+  add_tune_worker(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -46,5 +46,6 @@ void add_build(Program& program);  // and export
 void add_preload(Program& program);
 void add_bundle(Program& program);  // verify, import, diff
 void add_cache(Program& program);
+void add_tune(Program& program);
 
 }  // namespace flashjit::cli

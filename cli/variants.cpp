@@ -127,6 +127,15 @@ std::string tiling_text(const Tiling& tiling) {
   return text;
 }
 
+std::string tile_name(const KernelConfig& config) {
+  const std::string name = variant_name(config);
+  for (std::size_t at = name.find("_m"); at != std::string::npos; at = name.find("_m", at + 1)) {
+    if (at + 2 < name.size() && name[at + 2] >= '0' && name[at + 2] <= '9')
+      return name.substr(at + 1);
+  }
+  return name;
+}
+
 int edit_distance(const std::string& a, const std::string& b) {
   std::vector<int> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);

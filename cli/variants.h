@@ -43,6 +43,9 @@ int usual_sm_count(const Arch& arch);
 // "64×64 s2": what a tiling is, in short.
 std::string tiling_text(const Tiling& tiling);
 
+// "m128n128s2_static": the part of a variant's name that is its tiling.
+std::string tile_name(const KernelConfig& config);
+
 // Number of insertions, deletions and replacements that turn `a` into `b`.
 int edit_distance(const std::string& a, const std::string& b);
 

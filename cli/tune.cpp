@@ -1,0 +1,295 @@
+// `flashjit tune`: finds the fastest tiling of problems on the GPUs of this machine and writes
+// tuning records, which forward() reads from then on.
+#include "cli/tune.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+
+#include "autotune/tuning_run.h"
+#include "cli/problem_sets.h"
+#include "cli/tune_worker.h"
+#include "cli/variants.h"
+#include "posix_file.h"
+#include "tuned_tilings.h"
+#include "tuning_record_files.h"
+#include "variant_name.h"
+#include "workload.h"
+
+namespace flashjit::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::atomic<bool> interrupted = false;
+
+// The first Ctrl-C ends the search and keeps what is known, the second one the program.
+class InterruptScope {
+ public:
+  InterruptScope() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = true; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &before_);
+  }
+  ~InterruptScope() { sigaction(SIGINT, &before_, nullptr); }
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+ private:
+  struct sigaction before_ = {};
+};
+
+// Where records go: --out, else the cache directory.
+fs::path record_directory(const TuneOptions& options, const Settings& settings) {
+  if (!options.directory.empty()) return options.directory;
+  if (settings.cache_dir) return *settings.cache_dir / kTuningDirectory;
+  throw Error(ErrorCode::kInvalidArgument,
+              "there is no cache directory for the records; set FLASHJIT_CACHE_DIR, or give --out");
+}
+
+// What makes tuning unnecessary: the records of --out, or all that forward() would look at.
+std::vector<TuningRecord> known_records(const TuneOptions& options,
+                                        const Settings& settings,
+                                        spdlog::logger& logger) {
+  if (!options.directory.empty()) return read_records(options.directory, logger);
+  return visible_records(settings, logger).all();
+}
+
+std::string progress_text(const RunProgress& p) {
+  constexpr int kWidth = 16;
+  const double share = static_cast<double>(p.search.done) / std::max(1, p.search.planned);
+  const int full = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
+  return fmt::format("[{:#<{}}{:.<{}}] {} of {}, {}: leader {} {:.1f} µs, default {:.1f}",
+                     "",
+                     full,
+                     "",
+                     kWidth - full,
+                     p.begun,
+                     p.problems,
+                     short_text(*p.problem),
+                     tiling_text(p.search.leader),
+                     p.search.leader_us,
+                     p.search.default_us);
+}
+
+std::string outcome_text(const TuningOutcome& outcome) {
+  const TuningRecord& r = outcome.record;
+  if (outcome.state == TuningState::kFailed)
+    return fmt::format("  {}: failed: {}", short_text(outcome.problem), outcome.error);
+  const KernelConfig config{r.problem, r.winner, r.arch};
+  return fmt::format("  {}: {}, {:.1f} µs, default {:.1f} µs, {}{}",
+                     short_text(outcome.problem),
+                     tile_name(config),
+                     r.winner_us,
+                     r.default_us,
+                     to_string(outcome.state),
+                     outcome.error.empty() ? "" : ": " + outcome.error);
+}
+
+Table outcome_table() {
+  return Table({{"problem", "problem"},
+                {"device", ""},
+                {"variant", ""},
+                {"tiling", "tiling"},
+                {"winner_us", "µs", 1},
+                {"default_us", "default", 1},
+                {"gain", "gain", 3},
+                {"candidates", "tried"},
+                {"failed", ""},
+                {"sm_clock_mhz", ""},
+                {"seconds", "s", 1},
+                {"state", "state"},
+                {"error", ""}});
+}
+
+void add_row(Table& table, const TuningOutcome& outcome) {
+  const TuningRecord& r = outcome.record;
+  const bool known = outcome.state != TuningState::kFailed;
+  const KernelConfig config{r.problem, r.winner, r.arch};
+  const auto value = [known](auto v) { return known ? Json(v) : Json(); };
+  const auto failed = std::count_if(
+      r.candidates.begin(), r.candidates.end(), [](const auto& c) { return !c.error.empty(); });
+  table.row({short_text(outcome.problem),
+             value(r.device.name),
+             known ? Json(variant_name(config)) : Json(),
+             known ? Json(tile_name(config)) : Json(),
+             value(r.winner_us),
+             value(r.default_us),
+             value(r.winner_us > 0 ? r.default_us / r.winner_us : 1.0),
+             value(r.candidates.size()),
+             value(failed),
+             value(r.sm_clock_mhz),
+             outcome.seconds,
+             to_string(outcome.state),
+             outcome.error});
+}
+
+void write_collection(const std::string& file, const fs::path& from, Report& report) {
+  const auto logger = make_logger({}, read_settings());
+  std::vector<TuningRecord> records = read_records(from, *logger);
+  std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
+  if (records.empty())
+    throw Error(ErrorCode::kData, from.string() + " holds no complete tuning record");
+  // The evidence that is shipped: winner and default. The rest stays where it was measured.
+  for (TuningRecord& r : records) {
+    std::erase_if(r.candidates, [&](const CandidateResult& c) {
+      return c.tiling != r.winner && c.time_us != r.default_us;
+    });
+  }
+  const std::string json = to_json(records);
+  write_file_atomically(file, std::as_bytes(std::span(json)));
+  report.value("exported", records.size());
+  report.note(fmt::format("{} records written to {}.", records.size(), file));
+}
+
+RunOptions run_options(const TuneOptions& options, const fs::path& directory, Report& report) {
+  RunOptions run;
+  run.tuner.shortlist = options.shortlist;
+  run.tuner.exhaustive = options.exhaustive;
+  run.tuner.cancel = &interrupted;
+  // A budget is shared by the problems; without one each gets its usual time.
+  if (options.seconds > 0) run.tuner.seconds = options.seconds;
+  run.seconds = options.seconds;
+  run.again = options.again || options.exhaustive;
+  run.directory = directory;
+  run.compile_threads = options.threads;
+  run.progress = [&report](const RunProgress& p) { report.progress(progress_text(p)); };
+  run.on_outcome = [&report](const TuningOutcome& outcome) {
+    if (outcome.state != TuningState::kPresent) report.line(outcome_text(outcome), 4);
+  };
+  return run;
+}
+
+int run_tune(const TuneOptions& options, Report& report) {
+  if (options.dry_run) return tune_dry_run(options, report);
+  if (!options.compare.empty()) return tune_compare(options, report);
+  const Settings settings = read_settings();
+  const fs::path directory = record_directory(options, settings);
+  const bool nothing_to_tune = !options.export_file.empty() && options.workload.empty() &&
+                               options.preset.empty() && !options.grid;
+  if (nothing_to_tune) {
+    write_collection(options.export_file, directory, report);
+    return kExitOk;
+  }
+  const std::vector<TuningProblem> problems = tune_problems(options);
+  const auto logger = make_logger({}, settings);
+  const auto devices = open_tuning_devices(options, settings);
+  const InterruptScope scope;
+  const std::vector<TuningOutcome> outcomes = run_tuning(devices,
+                                                         problems,
+                                                         known_records(options, settings, *logger),
+                                                         run_options(options, directory, report));
+  Table table = outcome_table();
+  bool complete = true;
+  for (const TuningOutcome& outcome : outcomes) {
+    add_row(table, outcome);
+    complete = complete &&
+               (outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent);
+  }
+  report.value("directory", directory.string());
+  report.value("policy", devices.front()->policy());
+  report.table("problems", "Tuned on " + devices.front()->info().name, table);
+  if (!options.export_file.empty()) write_collection(options.export_file, directory, report);
+  if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
+  return complete ? kExitOk : kExitFailure;
+}
+
+void add_flags(CLI::App& command, TuneOptions& options) {
+  options.problem.add_to(command);
+  command.add_option("--workload", options.workload, "File with a problem per line");
+  command
+      .add_option("--preset", options.preset, "llm, vit, decode, or sample: six points of the grid")
+      ->check(CLI::IsMember({"llm", "vit", "decode", "sample"}));
+  command.add_flag("--grid", options.grid, "The 36 points of `flashjit bench --grid`");
+  command.add_option("--device", options.devices, "CUDA devices; default: all")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--seconds", options.seconds, "For everything; default: 15 for each problem")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--out", options.directory, "Where records go; default: the cache directory");
+  command.add_flag("--again", options.again, "Measure also what has an exact record");
+  command.add_flag("--isolate",
+                   options.isolate,
+                   "Candidates in a worker process: one that crashes costs itself alone");
+  command.add_option("--shortlist", options.shortlist, "Candidates of the first round")
+      ->check(CLI::Range(1, 100000));
+  command.add_flag("--exhaustive",
+                   options.exhaustive,
+                   "The whole space, best estimates first, until time is up");
+  command.add_option("--threads", options.threads, "Compiles at once; default: one per core")
+      ->check(CLI::Range(1, 1024));
+  command.add_flag("--dry-run", options.dry_run, "Print the search space; needs no GPU");
+  command.add_option("--arch", options.arch, "Of --dry-run; default: this device, else sm_90a");
+  command.add_option("--limit", options.limit, "Rows of --dry-run; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--export", options.export_file, "Write all records as one file");
+  command.add_option("--compare", options.compare, "Time the winners of two record sets in pairs")
+      ->expected(2);
+}
+
+}  // namespace
+
+std::vector<TuningProblem> tune_problems(const TuneOptions& options) {
+  const int sources = !options.workload.empty() + !options.preset.empty() + options.grid;
+  if (sources > 1)
+    throw Error(ErrorCode::kInvalidArgument, "give one of --workload, --preset and --grid");
+  std::vector<TuningProblem> problems;
+  if (!options.workload.empty()) {
+    for (const WorkloadProblem& item : read_workload(options.workload))
+      problems.push_back({item.problem, item.shape});
+    return problems;
+  }
+  const AttentionProblem one = options.problem.problem();
+  std::vector<AttentionProblem> listed = {one};
+  if (options.grid) listed = grid_problems(one.dtype);
+  if (!options.preset.empty()) listed = preset_problems(options.preset, one.dtype);
+  for (const AttentionProblem& problem : listed) problems.push_back(to_tuning_problem(problem));
+  return problems;
+}
+
+std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions& options,
+                                                               const Settings& settings) {
+  try {
+    std::vector<int> ordinals = options.devices;
+    if (ordinals.empty()) {
+      const int count = DriverLibrary(settings.libcuda).device_count();
+      for (int i = 0; i < count; ++i) ordinals.push_back(i);
+    }
+    // A context takes a fifth of a second.
+    std::vector<std::future<std::unique_ptr<TuningDevice>>> opening;
+    for (const int ordinal : ordinals) {
+      opening.push_back(std::async(std::launch::async, [&, ordinal] {
+        auto device = std::make_unique<CudaTuningDevice>(
+            settings, ordinal, tuning_policy(), make_logger({}, settings));
+        return options.isolate ? make_isolated_device(std::move(device), ordinal)
+                               : std::unique_ptr<TuningDevice>(std::move(device));
+      }));
+    }
+    std::vector<std::unique_ptr<TuningDevice>> devices;
+    for (auto& device : opening) devices.push_back(device.get());
+    return devices;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNoDriver) throw;
+    throw Error(error.code(),
+                fmt::format("tuning measures, so it needs a GPU and its driver: {}\nWithout one: "
+                            "`flashjit tune --dry-run --arch sm_90a` prints what would be tried, "
+                            "and `flashjit build --workload FILE --arch sm_90a` compiles what a "
+                            "GPU of that architecture will need",
+                            error.what()));
+  }
+}
+
+void add_tune(Program& program) {
+  auto options = std::make_shared<TuneOptions>();
+  CLI::App& command = add_command(program,
+                                  "tune",
+                                  "Find the fastest tiling of problems on the GPUs of this machine",
+                                  [options](Report& report) { return run_tune(*options, report); });
+  add_flags(command, *options);
+}
+
+}  // namespace flashjit::cli

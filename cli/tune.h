@@ -1,0 +1,44 @@
+// The parts of `flashjit tune`: what it can be asked, and its modes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autotune/cuda_tuning_device.h"
+#include "cli/attention_problem.h"
+#include "cli/program.h"
+
+namespace flashjit::cli {
+
+struct TuneOptions {
+  ProblemFlags problem{{.dtype = Dtype::kBf16,
+                        .batch = 4,
+                        .seqlen_q = 4096,
+                        .seqlen_kv = 4096,
+                        .num_heads_q = 16,
+                        .num_heads_kv = 16,
+                        .head_dim = 128}};
+  std::string workload, preset, arch, directory, export_file;
+  std::vector<std::string> compare;  // two directories or files of records
+  std::vector<int> devices;          // empty: all
+  double seconds = 0;                // of the whole run; 0: 15 for each problem
+  int threads = 0, shortlist = TunerOptions{}.shortlist, limit = 10;
+  bool grid = false, dry_run = false, again = false, isolate = false, exhaustive = false;
+};
+
+// The problems that the options name: a workload, a preset, the grid, or the one of the flags.
+std::vector<TuningProblem> tune_problems(const TuneOptions& options);
+
+// --dry-run: the search space of each problem with its analytic rank. Needs no GPU.
+int tune_dry_run(const TuneOptions& options, Report& report);
+
+// --compare: the winners of two sets of records in pairs.
+int tune_compare(const TuneOptions& options, Report& report);
+
+// The GPUs of the options, opened at once. Throws Error(kNoDriver) that says what can be done
+// without one.
+std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions& options,
+                                                               const Settings& settings);
+
+}  // namespace flashjit::cli

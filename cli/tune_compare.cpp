@@ -1,0 +1,100 @@
+// `flashjit tune --compare A B`: do two tuning runs agree? The winners of both at every problem
+// that both know, timed in pairs. With an exhaustive run as A, the ratios are the regret of B.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/problem_sets.h"
+#include "cli/timed_pairs.h"
+#include "cli/tune.h"
+#include "cli/variants.h"
+#include "log.h"
+#include "tuning_record_files.h"
+
+namespace flashjit::cli {
+namespace {
+
+std::vector<TuningRecord> complete_records(const std::string& path) {
+  const auto logger = make_logger({}, read_settings());
+  std::vector<TuningRecord> records = read_records(path, *logger);
+  std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
+  if (records.empty()) throw Error(ErrorCode::kData, path + " holds no complete tuning record");
+  return records;
+}
+
+// The problems of both, with the winner of each.
+std::vector<TilingPair> common_pairs(const std::vector<TuningRecord>& first,
+                                     const std::vector<TuningRecord>& second) {
+  std::vector<TilingPair> pairs;
+  for (const TuningRecord& a : first) {
+    const auto b = std::find_if(
+        second.begin(), second.end(), [&](const TuningRecord& r) { return same_subject(a, r); });
+    if (b == second.end()) continue;
+    // Records keep no strides: the dense ones again.
+    const TuningProblem dense = dense_problem(a.problem, a.shape);
+    pairs.push_back({dense, a.winner, b->winner});
+  }
+  return pairs;
+}
+
+}  // namespace
+
+int tune_compare(const TuneOptions& options, Report& report) {
+  const std::vector<TilingPair> pairs =
+      common_pairs(complete_records(options.compare[0]), complete_records(options.compare[1]));
+  if (pairs.empty())
+    throw Error(ErrorCode::kData,
+                options.compare[0] + " and " + options.compare[1] + " have no problem in common");
+  const Settings settings = read_settings();
+  TuneOptions first_device = options;
+  if (first_device.devices.empty()) first_device.devices = {0};
+  CudaTuningDevice device(
+      settings, first_device.devices.front(), pair_policy(), make_logger({}, settings));
+  const std::vector<PairTiming> timings = time_pairs(device, pairs, report);
+  Table table({{"problem", "problem"},
+               {"first", "A"},
+               {"second", "B"},
+               {"first_us", "A µs", 1},
+               {"second_us", "B µs", 1},
+               {"ratio", "B / A", 4},
+               {"spread", "±", 4},
+               {"error", ""}});
+  double worst = 0, log_sum = 0;
+  int same = 0, failed = 0;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const TilingPair& pair = pairs[i];
+    const PairTiming& t = timings[i];
+    const Arch arch = device.info().arch;
+    table.row({short_text(pair.problem),
+               tile_name({pair.problem.problem, pair.first, arch}),
+               tile_name({pair.problem.problem, pair.second, arch}),
+               t.first_us,
+               t.second_us,
+               t.ratio,
+               t.spread,
+               t.error});
+    failed += t.error.empty() ? 0 : 1;
+    if (!t.error.empty()) continue;
+    same += pair.first == pair.second;
+    worst = std::max(worst, std::abs(t.ratio - 1));
+    log_sum += std::log(t.ratio);
+  }
+  const double mean = std::exp(log_sum / std::max<double>(1, double(pairs.size()) - failed));
+  report.value("device", device.info().name);
+  report.value("policy", pair_policy().text());
+  report.value("same_tiling", same);
+  report.value("worst_deviation", worst);
+  report.value("geometric_mean", mean);
+  report.table("rows", "Winners of A and B on " + device.info().name, table);
+  report.note(fmt::format(
+      "{} of {} problems have the same winner; the largest deviation is {:.2f} %, the geometric "
+      "mean of B / A {:.4f}.",
+      same,
+      pairs.size(),
+      100 * worst,
+      mean));
+  return failed == 0 ? kExitOk : kExitFailure;
+}
+
+}  // namespace flashjit::cli

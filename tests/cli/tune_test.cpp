@@ -1,0 +1,179 @@
+// `flashjit tune` where there is no GPU: what it plans, what it refuses, and what it does with
+// records.
+#include <fstream>
+#include <set>
+
+#include "autotune/tuning_run.h"
+#include "cli/problem_sets.h"
+#include "cli/run_program.h"
+#include "flashjit/error.h"
+#include "runtime/variant_name.h"
+#include "support/catch.h"
+#include "support/temp_dir.h"
+#include "tuning_record_files.h"
+
+namespace flashjit::test {
+namespace {
+
+constexpr const char* kNoGpu = "FLASHJIT_LIBCUDA=/nonexistent.so FLASHJIT_LIBNVRTC=/nonexistent.so";
+
+TEST_CASE("tune --dry-run prints the ranked search space without a GPU") {
+  const ProgramRun run = run_program(
+      "tune --dry-run --arch sm_90a --head-dim 128 --causal --seqlen 2048 --limit 25 --json",
+      kNoGpu);
+  REQUIRE(run.exit_code == 0);
+  const nlohmann::json document = run.json();
+  const nlohmann::json rows = document.at("candidates");
+  REQUIRE(rows.size() == 25);
+  std::set<std::string> names;
+  double before = 0;
+  for (const nlohmann::json& row : rows) {
+    const std::string name = row.at("variant");
+    CHECK(parse_variant_name(name, {9, 0, true}).has_value());
+    CHECK(names.insert(name).second);
+    CHECK(row.at("estimate_us") >= before);
+    before = row.at("estimate_us");
+    CHECK(row.at("smem_bytes") <= 227 * 1024);
+  }
+  const nlohmann::json space = document.at("problems").at(0);
+  CHECK(space.at("family") == "sm90");
+  CHECK(space.at("legal") > 1000);
+  int refused = 0;
+  for (const auto& [reason, count] : space.at("reasons").items()) refused += count.get<int>();
+  CHECK(refused == space.at("refused"));
+  CHECK(space.at("default_rank") >= 1);
+  CHECK(space.at("measured_first") <= 64);
+}
+
+TEST_CASE("the text of a dry run fits a terminal and says why tilings are refused") {
+  const ProgramRun run = run_program("tune --dry-run --arch sm_80 --head-dim 128", kNoGpu);
+  REQUIRE(run.exit_code == 0);
+  CHECK_THAT(run.out, ContainsSubstring("refused: "));
+  std::istringstream lines(run.out);
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(cli::display_width(line) <= cli::kTextWidth);
+  }
+}
+
+TEST_CASE("sets of problems: grid, presets, a workload, flags") {
+  const auto problems = [](const std::string& flags) {
+    const ProgramRun run =
+        run_program("tune --dry-run --arch sm_90a --limit 1 --json " + flags, kNoGpu);
+    REQUIRE(run.exit_code == 0);
+    return run.json().at("problems").size();
+  };
+  CHECK(problems("") == 1);
+  CHECK(problems("--grid") == 36);
+  for (const std::string preset : {"llm", "vit", "decode", "sample"}) {
+    CHECK(problems("--preset " + preset) == cli::preset_problems(preset, Dtype::kBf16).size());
+  }
+  const TempDir directory;
+  const std::string workload = directory / "workload.jsonl";
+  std::ofstream(workload)
+      << R"({"dtype": "fp16", "head_dim_qk": 64, "num_heads_q": 4, "seqlen_q": 128})"
+      << "\n"
+      << R"({"dtype": "bf16", "head_dim_qk": 96, "num_heads_q": 4, "seqlen_q": 7})";
+  CHECK(problems("--workload " + workload) == 2);
+  CHECK(run_program("tune --dry-run --grid --preset llm", kNoGpu).exit_code == 2);
+  CHECK(run_program("tune --dry-run --preset gpt", kNoGpu).exit_code == 2);
+  CHECK(run_program("tune --dry-run --workload /nonexistent", kNoGpu).exit_code == 3);
+}
+
+TEST_CASE("the presets are what they are called") {
+  for (const cli::AttentionProblem& p : cli::preset_problems("decode", Dtype::kFp16)) {
+    CHECK(p.seqlen_q == 1);
+    CHECK(p.num_heads_kv < p.num_heads_q);
+    CHECK(p.dtype == Dtype::kFp16);
+  }
+  for (const cli::AttentionProblem& p : cli::preset_problems("vit", Dtype::kBf16)) {
+    CHECK_FALSE(p.causal);
+    CHECK(p.seqlen_q == p.seqlen_kv);
+  }
+  for (const cli::AttentionProblem& p : cli::preset_problems("llm", Dtype::kBf16)) CHECK(p.causal);
+  std::set<int> lengths, rows;
+  for (const cli::AttentionProblem& p : cli::preset_problems("sample", Dtype::kBf16)) {
+    lengths.insert(p.seqlen_q);
+    rows.insert(p.head_dim * 2 + p.causal);
+  }
+  CHECK(rows.size() == 6);
+  CHECK(lengths.size() == 6);
+  CHECK_THROWS_AS(cli::preset_problems("gpt", Dtype::kBf16), Error);
+}
+
+TEST_CASE("without a GPU tune says what it needs and what can be done instead") {
+  const ProgramRun run = run_program("tune --grid", kNoGpu);
+  CHECK(run.exit_code == 1);
+  for (const char* text : {"GPU", "/nonexistent.so", "tune --dry-run", "flashjit build"})
+    CHECK_THAT(run.err, ContainsSubstring(text));
+  const ProgramRun nowhere = run_program("tune --grid", "FLASHJIT_CACHE_DIR=off");
+  CHECK(nowhere.exit_code == 2);
+  CHECK_THAT(nowhere.err, ContainsSubstring("--out"));
+}
+
+TuningRecord some_record(int seqlen, bool complete) {
+  TuningRecord record;
+  record.device.name = "made up";
+  record.arch = {9, 0, true};
+  record.problem.dtype = Dtype::kBf16;
+  record.shape.batch = 1;
+  record.shape.num_heads_q = record.shape.num_heads_kv = 16;
+  record.shape.seqlen_q = record.shape.seqlen_kv = seqlen;
+  record.bucket = shape_bucket(record.shape);
+  record.winner.block_n = 96;
+  record.winner_us = 10;
+  record.default_us = 11;
+  record.complete = complete;
+  record.candidates = {{record.winner, 10, 0.1, ""},
+                       {Tiling{}, 11, 0.1, ""},
+                       {Tiling{.block_n = 32}, 12, 0.1, ""},
+                       {Tiling{.block_n = 16}, 0, 0, "failed"}};
+  return record;
+}
+
+TEST_CASE("tune --export writes the complete records as one file, with winner and default") {
+  const TempDir directory;
+  write_record(directory / "records", some_record(512, true));
+  write_record(directory / "records", some_record(1024, true));
+  write_record(directory / "records", some_record(2048, false));
+  const std::string file = directory / "all.json";
+  const std::string from = " --out " + (directory / "records").string();
+  REQUIRE(run_program("tune --export " + file + from, kNoGpu).exit_code == 0);
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  const std::vector<TuningRecord> records = parse_tuning_records(text.str());
+  REQUIRE(records.size() == 2);
+  for (const TuningRecord& r : records) {
+    REQUIRE(r.candidates.size() == 2);
+    CHECK(r.candidates[0].tiling == r.winner);
+    CHECK(r.candidates[1].time_us == r.default_us);
+  }
+  const ProgramRun none =
+      run_program("tune --export " + file + " --out " + (directory / "none").string(), kNoGpu);
+  CHECK(none.exit_code == 3);
+}
+
+TEST_CASE("tune --compare needs two sets with something in common, then a GPU") {
+  const TempDir directory;
+  const std::string a = directory / "a", b = directory / "b", c = directory / "c";
+  write_record(a, some_record(512, true));
+  write_record(b, some_record(512, true));
+  write_record(c, some_record(1024, true));
+  CHECK(run_program("tune --compare " + a, kNoGpu).exit_code == 2);
+  const ProgramRun nothing = run_program("tune --compare " + a + " " + directory.path().string());
+  CHECK(nothing.exit_code == 3);
+  const ProgramRun disjoint = run_program("tune --compare " + a + " " + c, kNoGpu);
+  CHECK(disjoint.exit_code == 3);
+  CHECK_THAT(disjoint.err, ContainsSubstring("in common"));
+  CHECK(run_program("tune --compare " + a + " " + b, kNoGpu).exit_code == 1);
+}
+
+TEST_CASE("bench --tuned-grid asks for records before it asks for a GPU") {
+  const ProgramRun run = run_program("bench --tuned-grid --records /nonexistent", kNoGpu);
+  CHECK(run.exit_code == 3);
+  CHECK_THAT(run.err, ContainsSubstring("no tuning record"));
+  CHECK(run_program("bench --tuned-grid", kNoGpu).exit_code == 1);
+}
+
+}  // namespace
+}  // namespace flashjit::test
