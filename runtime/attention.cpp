@@ -3,7 +3,6 @@
 // cubin_cache, compiler), executor.
 #include <fmt/format.h>
 
-
 #include "cpu/cpu_backend.h"
 #include "executor_factory.h"
 #include "hit_counter.h"

@@ -6,6 +6,7 @@
 #include "autotune/tuning_run.h"
 #include "cli/problem_sets.h"
 #include "cli/run_program.h"
+#include "cli/table.h"
 #include "flashjit/error.h"
 #include "runtime/variant_name.h"
 #include "support/catch.h"
