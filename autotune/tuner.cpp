@@ -217,24 +217,26 @@ class Search {
     }
     const std::vector<Timing> timings = time_all(finalists, options_.final_rounds);
     if (!timings.empty()) {
-      CandidateResult* known = row(default_);
-      known->time_us = timings[0].median_us;
-      known->spread_us = timings[0].spread_us;
+      rescale(timings[0].median_us / row(default_)->time_us);
+      row(default_)->spread_us = timings[0].spread_us;
     }
     result_.default_us = row(default_)->time_us;
     result_.winner = default_;
     double best = 1 - options_.tie;
     for (std::size_t i = 0; i < finalists.size(); ++i) {
       const Timing& t = timings[i + 1];
-      if (!t.error.empty()) continue;
-      row(finalists[i])->time_us = t.ratio * result_.default_us;
-      if (t.ratio >= best) continue;
+      if (!t.error.empty() || t.ratio >= best) continue;
       best = t.ratio;
       result_.winner = finalists[i];
     }
     result_.winner_us = row(result_.winner)->time_us;
     result_.complete = true;
     report();
+  }
+
+  // All rows are shares of the default's time, which the finals know best.
+  void rescale(double factor) {
+    for (CandidateResult& r : result_.candidates) r.time_us *= factor;
   }
 
   void report() {

@@ -12,7 +12,6 @@
 
 #include "autotune/tuner.h"
 #include "flashjit/error.h"
-#include "support/catch.h"
 
 namespace flashjit {
 
@@ -56,9 +55,10 @@ class FakeTarget : public TuningTarget {
   std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override {
     std::vector<Timing> timings;
     const double drift = 1 + drift_ * static_cast<double>(times_++ % 2);
+    const std::lock_guard lock(mutex_);
     for (const Tiling& tiling : tilings) {
-      REQUIRE(compiled_.contains(key(tiling)));
-      REQUIRE(verified_.contains(key(tiling)));
+      if (!compiled_.contains(key(tiling)) || !verified_.contains(key(tiling)))
+        throw Error(ErrorCode::kInternal, "timed before it was compiled and verified");
       if (--calls_left_ < 0) throw Error(ErrorCode::kDriver, "CUDA_ERROR_DEVICE_LOST");
       std::normal_distribution<double> noise(0, noise_ / std::sqrt(rounds));
       const double time = true_time(tiling) * (1 + noise(random_)) * drift;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "autotune/fake_target.h"
+#include "support/catch.h"
 #include "support/child_process.h"
 
 namespace flashjit {

@@ -91,7 +91,13 @@ TEST_CASE("a device whose clock drifts between comparisons does not change the w
   const auto space = sm80_space();
   FakeTarget target;
   target.drift_ = 0.2;
-  const TuningResult result = tune(target, space, space.back().tiling, quick());
+  TunerOptions options = quick();
+  const double default_time = target.true_time(space.back().tiling);
+  options.progress = [&](const TuningProgress& p) {
+    const double expected = target.true_time(p.leader) / default_time;
+    CHECK(std::abs(p.leader_us / p.default_us - expected) < 1e-9);
+  };
+  const TuningResult result = tune(target, space, space.back().tiling, options);
   CHECK(target.true_time(result.winner) == best_in_space(target, space));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "autotune/fake_target.h"
+#include "support/catch.h"
 #include "support/temp_dir.h"
 #include "tuning_record_files.h"
 
