@@ -4,9 +4,12 @@
 Every figure is the median of single launches timed with CUDA events. The competitors take turns, so that a wandering
 clock hits all alike; before each launch a buffer larger than the L2 is written and the next of several input sets is
 taken. A point counts only if flashjit's output is right: sampled rows against fp64 by the rule of the tests, and all
-of it against another implementation. Writes the rows as JSON; TFLOP/s with FLOPs = 4·B·H·S²·D, halved when causal.
+of it against another implementation. Writes the rows as JSON; TFLOP/s with FLOPs = 4·B·H·S²·D, halved when causal;
+utilisation is the share of what the tensor cores do at the SM clock that was sampled meanwhile. With --extra the points
+of extra_points.py instead, as further sections of the same file.
 """
 import argparse
+import ctypes
 import datetime
 import json
 import math
@@ -18,6 +21,7 @@ import sys
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+import extra_points
 from flashjit_ctypes import Attention, Flashjit, FlashjitError, sized, view
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,6 +30,7 @@ TOKENS, WIDTH = 16384, 2048  # batch·seqlen and heads·head_dim of every point
 SEQLENS = (512, 1024, 2048, 4096, 8192, 16384)
 INPUT_SETS = 3
 PEERS = {"fa2": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}
+FLOPS_PER_CLOCK = {(9, 0): 4096, (8, 0): 2048}  # of one SM's tensor cores, 16-bit inputs, by compute capability
 KEY = ("head_dim", "causal", "seqlen", "batch", "heads", "heads_kv", "dtype", "kernel")
 
 
@@ -56,7 +61,7 @@ def grid(arguments) -> list:
                     heads = WIDTH // head_dim
                     points.append({"head_dim": head_dim, "causal": causal, "seqlen": seqlen,
                                    "batch": TOKENS // seqlen, "heads": heads,
-                                   "heads_kv": arguments.heads_kv or heads})
+                                   "heads_kv": arguments.heads_kv or heads, "dtype": arguments.dtype})
     return points
 
 
@@ -114,6 +119,35 @@ def check(inputs: Inputs, point: dict, other: torch.Tensor | None) -> str:
     return ""
 
 
+class SmClock:
+    """The SM clock, sampled through NVML where it is installed."""
+
+    def __init__(self):
+        self.samples, self.device = [], ctypes.c_void_p()
+        properties = torch.cuda.get_device_properties(0)
+        try:
+            bus = f"{properties.pci_domain_id:08x}:{properties.pci_bus_id:02x}:{properties.pci_device_id:02x}.0"
+            self.library = ctypes.CDLL("libnvidia-ml.so.1")
+            known = (self.library.nvmlInit_v2() == 0 and
+                     self.library.nvmlDeviceGetHandleByPciBusId_v2(bus.encode(), ctypes.byref(self.device)) == 0)
+        except (OSError, AttributeError):
+            known = False
+        if not known:
+            self.device = None
+
+    def sample(self):
+        mhz = ctypes.c_uint()
+        sm = 1  # NVML_CLOCK_SM
+        if self.device and self.library.nvmlDeviceGetClockInfo(self.device, sm, ctypes.byref(mhz)) == 0:
+            self.samples.append(mhz.value)
+
+    def take(self) -> float | None:
+        """The median since the last call."""
+        median = statistics.median(self.samples) if self.samples else None
+        self.samples = []
+        return median
+
+
 class Timer:
     """Times single launches on the device, with a cold L2."""
 
@@ -121,6 +155,7 @@ class Timer:
         # 256 MB: several times the L2, and 0.1 ms of work that hides what the host needs for the launch behind it.
         size = 4 * torch.cuda.get_device_properties(0).L2_cache_size
         self.flush = torch.empty(max(size, 256 << 20), dtype=torch.uint8, device="cuda")
+        self.clock = SmClock()
 
     def launch(self, call, inputs: Inputs):
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -143,49 +178,78 @@ class Timer:
             for position in range(len(names)):
                 name = names[(turn + position) % len(names)]
                 events[name].append(self.launch(calls[name], sets[turn % len(sets)]))
+            self.clock.sample()
             torch.cuda.synchronize()
         return {name: [begin.elapsed_time(end) for begin, end in pairs] for name, pairs in events.items()}
 
 
-def measure_point(point: dict, arguments, libraries: dict, timer: Timer, generator) -> list:
-    """One row per kernel family: the same round-robin gives all of them and the peers."""
-    dtype = DTYPES[arguments.dtype]
-    sets = [Inputs(point, dtype, generator) for _ in range(INPUT_SETS)]
-    calls, errors, variants, other = {}, {}, {}, None
-    stream = torch.cuda.current_stream().cuda_stream
-    for name, backend in PEERS.items():
-        try:
-            other = peer(backend, point)(sets[0])
-            calls[name] = peer(backend, point)
-        except RuntimeError as error:
-            print(f"  {name}: not available here: {str(error).splitlines()[0]}", file=sys.stderr)
-    for family, library in libraries.items():
-        try:
-            sets[0].o.fill_(float("nan"))
-            variants[family] = library.prepare(sets[0].attention).name.decode()
-            library.forward(sets[0].attention, stream)
-            torch.cuda.synchronize()
-            wrong = check(sets[0], point, other)
-        except FlashjitError as error:
-            wrong = str(error)
-        if wrong:
-            errors[family] = wrong
-        else:
-            calls[family] = lambda inputs, library=library: library.forward(inputs.attention, stream)
-    times = timer.compare(calls, sets, arguments.seconds_per_point, arguments.min_rounds) if calls else {}
-    tflops = {name: round(flops(point) / statistics.median(ms) / 1e9, 1) for name, ms in times.items()}
-    rows = []
-    for family in libraries:
-        row = {**point, "dtype": arguments.dtype, "kernel": family}
-        if family in errors:
-            row["error"] = errors[family]
-        else:
-            quartiles = statistics.quantiles(times[family], n=4)
-            row |= {"flashjit": tflops[family]}
-            row |= {name: tflops[name] for name in PEERS if name in tflops}
-            row |= {"spread": round((quartiles[2] - quartiles[0]) / quartiles[1], 4), "runs": len(times[family]),
-                    "variant": variants[family]}
-        rows.append(row)
+class Competition:
+    """One point's calls on inputs of its own, by competitor, and what is wrong with the others."""
+
+    def __init__(self, point: dict, at: int, sets: list, libraries: dict):
+        self.point, self.calls, self.errors, self.variants, other = point, {}, {}, {}, None
+        first = sets[0][at]
+        stream = torch.cuda.current_stream().cuda_stream
+        for name, backend in PEERS.items():
+            try:
+                call = peer(backend, point)
+                other = call(first)
+                self.calls[name] = lambda inputs, call=call: call(inputs[at])
+            except RuntimeError as error:
+                print(f"  {name}: not available here: {str(error).splitlines()[0]}", file=sys.stderr)
+        for family, library in libraries.items():
+            try:
+                first.o.fill_(float("nan"))
+                self.variants[family] = library.prepare(first.attention).name.decode()
+                library.forward(first.attention, stream)
+                torch.cuda.synchronize()
+                wrong = check(first, point, other)
+            except FlashjitError as error:
+                wrong = str(error)
+            if wrong:
+                self.errors[family] = wrong
+            else:
+                self.calls[family] = lambda inputs, library=library: library.forward(inputs[at].attention, stream)
+
+    def rows(self, times: dict, libraries: dict, mhz: float | None) -> list:
+        """One row per kernel family; `times` of this point by competitor."""
+        tflops = {name: round(flops(self.point) / statistics.median(ms) / 1e9, 1) for name, ms in times.items()}
+        rows = []
+        for family in libraries:
+            row = {**self.point, "kernel": family}
+            if family in self.errors:
+                row["error"] = self.errors[family]
+            else:
+                quartiles = statistics.quantiles(times[family], n=4)
+                row |= {"flashjit": tflops[family]}
+                row |= {name: tflops[name] for name in PEERS if name in tflops}
+                row |= {"spread": round((quartiles[2] - quartiles[0]) / quartiles[1], 4), "runs": len(times[family]),
+                        "variant": self.variants[family]}
+                row |= utilisation(tflops[family], mhz)
+            rows.append(row)
+        return rows
+
+
+def utilisation(tflops: float, mhz: float | None) -> dict:
+    properties = torch.cuda.get_device_properties(0)
+    per_clock = FLOPS_PER_CLOCK.get((properties.major, properties.minor))
+    if not mhz or not per_clock:
+        return {}
+    peak = properties.multi_processor_count * per_clock * mhz * 1e6
+    return {"sm_clock_mhz": mhz, "utilisation": round(tflops * 1e12 / peak, 4)}
+
+
+def measure_points(points: list, seconds: float, at_least: int, libraries: dict, timer: Timer, generator) -> list:
+    """Rows of points that are measured together: one round-robin gives all kernel families and the peers."""
+    sets = [[Inputs(point, DTYPES[point["dtype"]], generator) for point in points] for _ in range(INPUT_SETS)]
+    competitions = [Competition(point, at, sets, libraries) for at, point in enumerate(points)]
+    calls = {(at, name): call for at, competition in enumerate(competitions)
+             for name, call in competition.calls.items()}
+    times = timer.compare(calls, sets, seconds, at_least) if calls else {}
+    mhz, rows = timer.clock.take(), []
+    for at, competition in enumerate(competitions):
+        own = {name: ms for (index, name), ms in times.items() if index == at}
+        rows += competition.rows(own, libraries, mhz)
     return rows
 
 
@@ -224,10 +288,15 @@ def print_row(row: dict, baseline: dict) -> None:
 
 def write_results(path: pathlib.Path, result: dict) -> None:
     """One row per line, so that a diff shows points."""
-    head = json.dumps({name: value for name, value in result.items() if name != "forward"}, indent=2)
-    rows = ",\n".join("    " + json.dumps(row) for row in result["forward"])
+    parts = []
+    for name, value in result.items():
+        if isinstance(value, list):
+            rows = ",\n".join("    " + json.dumps(row) for row in value)
+            parts.append(f'  {json.dumps(name)}: [\n{rows}\n  ]')
+        else:
+            parts.append(f"  {json.dumps(name)}: " + json.dumps(value, indent=2).replace("\n", "\n  "))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(head[:-2] + ',\n  "forward": [\n' + rows + "\n  ]\n}\n")
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def parse_arguments():
@@ -236,7 +305,9 @@ def parse_arguments():
     parser.add_argument("--points", default="", help="e.g. 128:causal:4096,64:*:512; default: all 36")
     parser.add_argument("--dtype", choices=DTYPES, default="bf16")
     parser.add_argument("--heads-kv", type=int, default=0, help="grouped-query attention (default: heads)")
-    parser.add_argument("--seconds", type=float, default=45, help="measuring time for all points (default: %(default)s)")
+    parser.add_argument("--extra", action="store_true",
+                        help="head dims between the classical ones, fp16 and grouped queries instead of the grid")
+    parser.add_argument("--seconds", type=float, help="measuring time for all points (default: 45, with --extra 25)")
     parser.add_argument("--min-rounds", type=int, default=5)
     parser.add_argument("--out", type=pathlib.Path, help="e.g. bench/results/h100.json")
     parser.add_argument("--append", action="store_true", help="keep the other rows that --out already has")
@@ -245,38 +316,69 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main() -> int:
-    arguments = parse_arguments()
-    points = grid(arguments)
+def provenance() -> dict:
+    driver = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+                            capture_output=True, text=True, check=False).stdout.splitlines()
+    return {"device": torch.cuda.get_device_name(), "driver": driver[0] if driver else "unknown",
+            "date": datetime.date.today().isoformat(), "command": "./dev bench --torch " + " ".join(sys.argv[1:]),
+            "torch": torch.__version__, "cudnn": str(torch.backends.cudnn.version())}
+
+
+def known_results(path: pathlib.Path | None) -> dict:
+    return json.loads(path.read_text()) if path and path.exists() else {}
+
+
+def run_grid(arguments, measure, baseline: dict) -> list:
+    points, rows = grid(arguments), []
     if not points:
         sys.exit(f"no point of the grid matches {arguments.points}")
-    arguments.seconds_per_point = arguments.seconds / len(points)
+    for point in points:
+        for row in measure([point], (arguments.seconds or 45) / len(points)):
+            print_row(row, baseline)
+            rows.append(row)
+    for kernel, mean in summarise(rows, baseline).items():
+        print(f"geometric means, {kernel}: " + ", ".join(f"{k} {v}" for k, v in mean.items()))
+    if arguments.out:
+        old = known_results(arguments.out)
+        if arguments.append:
+            new = {tuple(row[k] for k in KEY) for row in rows}
+            rows = [row for row in old.get("forward", []) if tuple(row[k] for k in KEY) not in new] + rows
+        extra = {name: old[name] for name in ("extra", *extra_points.SECTIONS) if name in old}
+        write_results(arguments.out,
+                      provenance() | {"geometric_means": summarise(rows, baseline), "forward": rows} | extra)
+    return rows
+
+
+def run_extra(arguments, measure, baseline: dict) -> list:
+    """The sections of extra_points.py; the rest of --out stays as it is."""
+    groups = extra_points.groups()
+    sections = {name: [] for name in extra_points.SECTIONS}
+    for section, points in groups:
+        for row in measure(points, (arguments.seconds or 25) / len(groups)):
+            print_row(row, baseline)
+            sections[section].append(row)
+    for section, rows in sections.items():
+        extra_points.finish(section, rows)
+        print(extra_points.summary(section, rows))
+    if arguments.out:
+        old = known_results(arguments.out)
+        write_results(arguments.out, (old or provenance()) | {"extra": provenance()} | sections)
+    return [row for rows in sections.values() for row in rows]
+
+
+def main() -> int:
+    arguments = parse_arguments()
     baseline = {(r["head_dim"], r["causal"], r["seqlen"], r["heads"]): r
                 for r in json.loads(arguments.baseline.read_text())["forward"]}
     torch.manual_seed(1)
     generator = torch.Generator(device="cuda").manual_seed(1)
     libraries = {family: Flashjit(arguments.library, family) for family in arguments.family.split(",")}
-    timer, rows = Timer(), []
+    timer = Timer()
     print("kernel head_dim mask seqlen   flashjit     fa2    cudnn  vs ref  spread  variant")
-    for point in points:
-        for row in measure_point(point, arguments, libraries, timer, generator):
-            print_row(row, baseline)
-            rows.append(row)
-    means = summarise(rows, baseline)
-    for kernel, mean in means.items():
-        print(f"geometric means, {kernel}: " + ", ".join(f"{k} {v}" for k, v in mean.items()))
-    if arguments.out:
-        if arguments.append and arguments.out.exists():
-            new = {tuple(row[k] for k in KEY) for row in rows}
-            old = json.loads(arguments.out.read_text())["forward"]
-            rows = [row for row in old if tuple(row[k] for k in KEY) not in new] + rows
-        driver = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-                                capture_output=True, text=True, check=False).stdout.splitlines()
-        write_results(arguments.out, {
-            "device": torch.cuda.get_device_name(), "driver": driver[0] if driver else "unknown",
-            "date": datetime.date.today().isoformat(), "command": "./dev bench --torch " + " ".join(sys.argv[1:]),
-            "torch": torch.__version__, "cudnn": str(torch.backends.cudnn.version()),
-            "geometric_means": summarise(rows, baseline), "forward": rows})
+
+    def measure(points, seconds):
+        return measure_points(points, seconds, arguments.min_rounds, libraries, timer, generator)
+    rows = (run_extra if arguments.extra else run_grid)(arguments, measure, baseline)
     return int(any("error" in row for row in rows))
 
 
