@@ -1,8 +1,6 @@
 #include "guarded_buffer.h"
 
-#include <signal.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,10 +8,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
-#include "emulator/core/cta.h"
+#include "fault_handler.h"
 #include "runtime/posix_file.h"
 
 namespace flashjit::emu {
@@ -24,7 +21,6 @@ struct Range {
   std::atomic<std::uintptr_t> begin = 0, end = 0;  // end 0: free
 };
 std::array<Range, 256> mappings;
-struct sigaction previous_action;
 
 bool is_guarded(std::uintptr_t address) {
   for (const Range& range : mappings) {
@@ -33,44 +29,10 @@ bool is_guarded(std::uintptr_t address) {
   return false;
 }
 
-// Returns into this function as if the instruction had called it; variants are compiled with
-// -fnon-call-exceptions, so that the Failure can leave them from there. The stack is as the
-// instruction left it: not aligned.
-#if defined(__x86_64__)
-[[noreturn, gnu::force_align_arg_pointer]] void report_access() {
-  fail_access("global memory past the end or before the start of a buffer");
-}
-#endif
-
-void on_fault(int signal, siginfo_t* info, void* context) {
-#if defined(__x86_64__)
-  if (is_running() && is_guarded(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
-    greg_t* const registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-    registers[REG_RSP] -= 8;
-    *reinterpret_cast<greg_t*>(registers[REG_RSP]) = registers[REG_RIP] + 1;  // as after a call
-    registers[REG_RIP] = reinterpret_cast<greg_t>(&report_access);
-    return;
-  }
-#endif
-  (void)context;
-  (void)info;
-  sigaction(signal, &previous_action, nullptr);  // not ours: the access is repeated under it
-}
-
-void install_handler() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    struct sigaction action = {};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGSEGV, &action, &previous_action);
-  });
-}
-
 }  // namespace
 
 GuardedBuffer::GuardedBuffer(std::size_t bytes) : size_(bytes) {
-  install_handler();
+  install_fault_handler(&is_guarded);
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   // A stray row lands on a guard as well: 1 MB on either side.
   const std::size_t guard = (std::size_t(1) << 20) / page * page;

@@ -26,9 +26,9 @@ Device& current() { return *running_cta; }
 
 bool is_running() { return running_cta != nullptr && running_cta->context().scheduler.in_thread(); }
 
-void fail_access(const char* message) {
+void fail_fault(const char* kind, const char* message) {
   Context& context = running_cta->context();
-  context.fail("bounds",
+  context.fail(kind,
                std::string(message) + ", somewhere after the place where the thread last waited",
                context.scheduler.current().wait_loc);
 }

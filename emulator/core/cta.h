@@ -115,9 +115,9 @@ class Cta final : public Device {
   RegisterPool registers_;
 };
 
-// Whether this OS thread is in a thread of a CTA, and the end of its launch for a bad access of
-// global memory, which the emulator does not see coming.
+// Whether this OS thread is in a thread of a CTA, and the end of its launch for a fault of the
+// processor, which the emulator does not see coming.
 bool is_running();
-[[noreturn]] void fail_access(const char* message);
+[[noreturn]] void fail_fault(const char* kind, const char* message);
 
 }  // namespace flashjit::emu
