@@ -63,22 +63,6 @@ std::string digest_of_layer() {
   return sha256_hex(all).substr(0, 16);
 }
 
-// What of global memory a call may touch.
-std::vector<GlobalBuffer> buffers_of(const AttentionArgs& args) {
-  std::vector<GlobalBuffer> buffers;
-  for (const TensorView* view : {&args.q, &args.k, &args.v, &args.o}) {
-    std::int64_t last = 0;
-    bool empty = false;
-    for (std::size_t i = 0; i < 4; ++i) {
-      empty = empty || view->shape[i] == 0;
-      last += (view->shape[i] - 1) * view->strides[i];
-    }
-    const auto size = static_cast<std::size_t>(size_of(view->dtype));
-    if (!empty) buffers.push_back({view->data, (static_cast<std::size_t>(last) + 1) * size});
-  }
-  return buffers;
-}
-
 }  // namespace
 
 EmulatorExecutor::EmulatorExecutor(const Settings& settings, const Options& options)
@@ -131,15 +115,13 @@ void EmulatorExecutor::launch(const LoadedKernel& kernel,
                               const AttentionArgs& args,
                               const ProblemShape& shape,
                               Stream) const {
-  Options options = options_;
-  options.global_buffers = buffers_of(args);
   try {
     launch_variant(config,
                    static_cast<const EmulatedKernel&>(kernel).entries(),
                    args,
                    shape,
                    device_,
-                   std::move(options));
+                   options_);
   } catch (const Failure& failure) {
     throw Error(ErrorCode::kInternal,
                 fmt::format("emulator: {}: {}", failure.kind(), failure.what()));

@@ -29,6 +29,22 @@ void name_parts(const KernelConfig& config, Options& options) {
   }
 }
 
+// What of global memory asynchronous copies of a call may touch, apart from the workspace.
+std::vector<GlobalBuffer> buffers_of(const AttentionArgs& args) {
+  std::vector<GlobalBuffer> buffers;
+  for (const TensorView* view : {&args.q, &args.k, &args.v, &args.o}) {
+    std::int64_t last = 0;
+    bool empty = false;
+    for (std::size_t i = 0; i < 4; ++i) {
+      empty = empty || view->shape[i] == 0;
+      last += (view->shape[i] - 1) * view->strides[i];
+    }
+    const auto size = static_cast<std::size_t>(size_of(view->dtype));
+    if (!empty) buffers.push_back({view->data, (static_cast<std::size_t>(last) + 1) * size});
+  }
+  return buffers;
+}
+
 template <class Params>
 Stats launch_all(std::span<const Entry> kernels,
                  const LaunchGeometry& geometry,
@@ -109,6 +125,7 @@ Stats launch_variant(const KernelConfig& config,
   const LaunchGeometry geometry = launch_geometry(config, shape, device);
   if (geometry.num_kernels == 0) return {};
   name_parts(config, options);
+  options.global_buffers = buffers_of(args);
   FwdParams params = make_fwd_params(args, shape);
   if (config.tiling.family == Family::kSm90) {
     return launch_sm90(config, kernels, args, shape, device, geometry, params, options);
@@ -120,6 +137,7 @@ Stats launch_variant(const KernelConfig& config,
   if (bytes > 0 && args.workspace == nullptr) {
     params.workspace = workspace.emplace((bytes + 255) / 256 * 256).data();
   }
+  if (bytes > 0) options.global_buffers.push_back({params.workspace, bytes});
   return launch_all(kernels, geometry, params, options);
 }
 

@@ -29,12 +29,12 @@ struct Options {
   std::uint64_t max_steps = 400'000'000;  // of one CTA; then the kernel is taken to loop for ever
   std::vector<std::string> warp_roles;    // by warp, for reports; "" or missing: none
   std::vector<Region> smem_regions;       // for reports
-  std::vector<GlobalBuffer> global_buffers;  // empty: not checked
+  std::vector<GlobalBuffer> global_buffers;  // empty: not checked; set by launch_variant()
 };
 
-// A finding. `kind` is one word for programs (race, uninitialised, bounds, alignment, divergence,
-// deadlock, barrier, mbarrier, wgmma, tma, registers, leak, steps, shuffle, launch), what() a
-// report for people.
+// A finding. `kind` is one word for programs (race, uninitialised, bounds, alignment, arithmetic,
+// divergence, deadlock, barrier, mbarrier, wgmma, tma, registers, leak, steps, shuffle, launch),
+// what() a report for people.
 class Failure : public std::runtime_error {
  public:
   Failure(std::string kind, const std::string& message)
