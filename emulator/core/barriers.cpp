@@ -1,5 +1,7 @@
 #include "barriers.h"
 
+#include <utility>
+
 namespace flashjit::emu {
 
 // ---- named barriers
@@ -35,6 +37,7 @@ void NamedBarriers::arrive(int id, int threads, const Loc& loc) {
   if (++barrier.arrived < threads) return;
   const Snapshot arrived = cta_.order.snapshot(barrier.arriving);
   for (int tid : barrier.waiters) {
+    ++cta_.scheduler.threads()[static_cast<std::size_t>(tid)].meetings;
     cta_.order.acquire(tid, arrived);
     cta_.scheduler.wake(tid);
   }
@@ -69,6 +72,11 @@ std::string NamedBarriers::state() const {
 
 MBarriers::MBarriers(Context& cta) : cta_(cta) {
   cta.barrier_name = [this](int index) { return name(index); };
+}
+
+void MBarriers::reset() {
+  barriers_.clear();
+  last_waits_.assign(cta_.scheduler.threads().size(), Wait{});
 }
 
 std::string MBarriers::name(int index) const {
@@ -112,6 +120,9 @@ void MBarriers::init(u32 addr, u32 count, const Loc& loc) {
   barrier.arriving = cta_.order.gather();
   barrier.init_thread = cta_.tid();
   barrier.init_time = cta_.order.time_of(cta_.tid());
+  const auto warps = static_cast<std::size_t>(cta_.scheduler.num_warps());
+  barrier.ever_arrived.resize(warps);
+  barrier.ever_waited.resize(warps);
   barriers_[addr] = std::move(barrier);
 }
 
@@ -121,6 +132,8 @@ void MBarriers::complete_phase(Barrier& barrier) {
   barrier.completed_loads = barrier.loads;
   barrier.pending = barrier.count;
   barrier.completed = cta_.order.snapshot(barrier.arriving);
+  barrier.before_last = std::exchange(barrier.last, {});
+  barrier.last = {std::exchange(barrier.arrivals, {}), barrier.loads};
   for (int tid : barrier.waiters) cta_.scheduler.wake(tid);
   barrier.waiters.clear();
 }
@@ -135,13 +148,67 @@ void MBarriers::arrive(u32 addr, u32 expect_tx, const Loc& loc) {
                   std::to_string(barrier.count),
               loc);
   }
+  check_phase_of_arrival(barrier, loc);
+  check_warp_has_waited(barrier, loc);
+  barrier.arrivals.push_back({cta_.tid(), cta_.order.time_of(cta_.tid())});
+  barrier.ever_arrived[static_cast<std::size_t>(cta_.warp())] |= 1u << cta_.lane();
   cta_.order.release(cta_.tid(), barrier.arriving);
   complete_phase(barrier);
+}
+
+// Whether the calling thread knows that the round is complete.
+bool MBarriers::knows(const Barrier& barrier, const Barrier::Round& round) const {
+  for (const Barrier::Arrival& arrival : round.arrivals) {
+    if (!cta_.order.knows(cta_.tid(), arrival.tid, arrival.time)) return false;
+  }
+  return cta_.order.knows_load(cta_.tid(), barrier.index, round.loads);
+}
+
+// An arrival belongs to the phase that it meets. One that is not ordered after the phase before
+// counts for that one under another schedule, in the place of somebody who is not done. Only
+// threads are asked for, since a producer need not know of its loads.
+void MBarriers::check_phase_of_arrival(const Barrier& barrier, const Loc& loc) {
+  if (knows(barrier, {barrier.last.arrivals, 0})) return;
+  cta_.fail("mbarrier",
+            "an arrival at mbarrier " + name(barrier.index) +
+                " without order after the phase before: it may count for that one",
+            loc);
+}
+
+// A parity names every second phase. A wait that is not ordered after the phase before is over at
+// once under another schedule, by the phase before that.
+void MBarriers::check_phase_of_wait(const Barrier& barrier, u32 parity, const Loc& loc) {
+  const bool completed = barrier.phase != (parity & 1);
+  if (knows(barrier, completed ? barrier.before_last : barrier.last)) return;
+  cta_.fail("mbarrier",
+            "a wait for mbarrier " + name(barrier.index) +
+                " without order after the phase before: it may be over at once, by an older one "
+                "of the same parity",
+            loc);
+}
+
+// A lane that arrives for its warp as soon as it has waited itself: the others may still stand
+// before the same wait, and miss the phase when the next one completes. Something that all lanes
+// take part in must lie between. Judged once the barrier has completed, so that it is known which
+// lanes arrive at it.
+void MBarriers::check_warp_has_waited(const Barrier& barrier, const Loc& loc) {
+  const Thread& me = cta_.scheduler.current();
+  const Wait& wait = last_waits_[static_cast<std::size_t>(me.tid)];
+  if (!wait.any || wait.meetings != me.meetings || barrier.last.arrivals.empty()) return;
+  const auto warp = static_cast<std::size_t>(me.warp);
+  const Barrier& waited = barriers_.at(wait.addr);
+  if ((waited.ever_waited[warp] & ~barrier.ever_arrived[warp] & ~(1u << me.lane)) == 0) return;
+  cta_.fail("mbarrier",
+            "one lane arrives at mbarrier " + name(barrier.index) +
+                " for its warp, whose other lanes may not have seen the phase of mbarrier " +
+                name(waited.index) + " that it has just waited for",
+            loc);
 }
 
 bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
   cta_.scheduler.preemption_point();
   Barrier& barrier = at(addr, loc);
+  check_phase_of_wait(barrier, parity, loc);
   if (cta_.scheduler.random().chance(0.02)) {  // the ISA allows it: callers must loop
     cta_.scheduler.suspend();
     return false;
@@ -152,6 +219,9 @@ bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
     if (barrier.phase == (parity & 1)) return false;
   }
   barrier.seen_loads = barrier.completed_loads;
+  const Thread& me = cta_.scheduler.current();
+  last_waits_[static_cast<std::size_t>(me.tid)] = {addr, me.meetings, true};
+  barrier.ever_waited[static_cast<std::size_t>(me.warp)] |= 1u << me.lane;
   if (barrier.completed) cta_.order.acquire(cta_.tid(), barrier.completed);
   return true;
 }

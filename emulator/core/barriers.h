@@ -39,7 +39,7 @@ class NamedBarriers {
 class MBarriers {
  public:
   explicit MBarriers(Context& cta);
-  void reset() { barriers_.clear(); }
+  void reset();
 
   void init(u32 addr, u32 count, const Loc& loc);
   void arrive(u32 addr, u32 expect_tx, const Loc& loc);
@@ -70,13 +70,33 @@ class MBarriers {
     int init_thread = 0;
     u32 init_time = 0;
     std::vector<int> waiters;
+    struct Arrival {
+      int tid;
+      u32 time;
+    };
+    struct Round {
+      std::vector<Arrival> arrivals;
+      u32 loads = 0;  // of TMA, up to its end
+    };
+    std::vector<Arrival> arrivals;               // of this phase
+    Round last, before_last;                     // completed
+    std::vector<u32> ever_arrived, ever_waited;  // lanes, by warp
+  };
+  struct Wait {  // the last one that a thread has come out of
+    u32 addr = 0, meetings = 0;
+    bool any = false;
   };
   Barrier& at(u32 addr, const Loc& loc);
+  bool knows(const Barrier& barrier, const Barrier::Round& round) const;
+  void check_phase_of_arrival(const Barrier& barrier, const Loc& loc);
+  void check_phase_of_wait(const Barrier& barrier, u32 parity, const Loc& loc);
+  void check_warp_has_waited(const Barrier& barrier, const Loc& loc);
   void complete_phase(Barrier& barrier);
   std::string name(int index) const;
 
   Context& cta_;
   std::map<u32, Barrier> barriers_;
+  std::vector<Wait> last_waits_;  // by thread
 };
 
 }  // namespace flashjit::emu

@@ -34,10 +34,12 @@ Collectives::Slot& Collectives::arrive(
   return *slot;
 }
 
-void Collectives::wake_others(u32 mask) {
+void Collectives::release_lanes(u32 mask) {
   const int first = 32 * cta_.warp(), me = cta_.lane();
   for (int lane = 0; lane < 32; ++lane) {
-    if ((mask >> lane & 1) && lane != me) cta_.scheduler.wake(first + lane);
+    if (!(mask >> lane & 1)) continue;
+    ++cta_.scheduler.threads()[static_cast<std::size_t>(first + lane)].meetings;
+    if (lane != me) cta_.scheduler.wake(first + lane);
   }
 }
 

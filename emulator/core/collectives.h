@@ -31,7 +31,7 @@ class Collectives {
     for (std::size_t lane = 0; lane < 32; ++lane) all[lane] = static_cast<Args*>(slot.args[lane]);
     slot.arrived = 0;
     exec(all);
-    wake_others(mask);
+    release_lanes(mask);
   }
   template <class Exec>
   void run_aligned(const char* op, const Loc& loc, Exec&& exec) {
@@ -52,7 +52,7 @@ class Collectives {
   };
 
   Slot& arrive(u32 mask, const char* op, bool aligned, void* mine, const Loc& loc);
-  void wake_others(u32 mask);
+  void release_lanes(u32 mask);
 
   Context& cta_;
   std::vector<std::vector<Slot>> warps_;  // one slot for each mask in use

@@ -155,6 +155,10 @@ bool HappensBefore::knows(int tid, int other_tid, u32 time) const {
   return !enabled_ || knowledge_of(tid).generic(entities_.thread(other_tid), time);
 }
 
+bool HappensBefore::knows_load(int tid, int barrier, u32 time) const {
+  return !enabled_ || knowledge_of(tid).generic(entities_.tma_load(barrier), time);
+}
+
 bool HappensBefore::async_proxy_knows(int tid, int other_tid, u32 time) const {
   return !enabled_ || knowledge_of(tid).async(entities_.thread(other_tid), time);
 }

@@ -43,6 +43,7 @@ class HappensBefore {
 
   u32 time_of(int tid) const { return enabled_ ? own_[index(tid)].time : 0; }
   bool knows(int tid, int other_tid, u32 time) const;
+  bool knows_load(int tid, int barrier, u32 time) const;
   bool async_proxy_knows(int tid, int other_tid, u32 time) const;
 
   // ---- accesses

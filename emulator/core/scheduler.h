@@ -18,6 +18,7 @@ namespace flashjit::emu {
 
 struct Thread {
   int tid = 0, warp = 0, lane = 0;
+  u32 meetings = 0;  // operations of its warp and bar.syncs that it has come out of
   enum State { kReady, kBlocked, kDone } state = kReady;
   // What it waits for while blocked; `id` is a barrier's number or address.
   const char* wait_what = "";
