@@ -99,7 +99,7 @@ Json start_process(const StartTask& task, const std::string& kind) {
   add("--head-dim", p.head_dim);
   if (p.causal) arguments.emplace_back("--causal");
   const ChildResult child = run_program(std::move(arguments), ChildErrors::kInherited);
-  const Json json = Json::parse(child.output, nullptr, false);
+  Json json = Json::parse(child.output, nullptr, false);
   if (child.status != 0 || json.is_discarded())
     throw Error(ErrorCode::kInternal, "a process of its own failed: " + child.output);
   return json;

@@ -45,7 +45,7 @@ class ThreadMemo {
     Slot newer, older;
   };
   static Place& place_of(const Mixer& hash) {
-    thread_local const auto places = std::make_unique<std::array<Place, std::size_t{1} << kBits>>();
+    thread_local auto places = std::make_unique<std::array<Place, std::size_t{1} << kBits>>();
     return (*places)[hash.top_bits(kBits)];
   }
 };

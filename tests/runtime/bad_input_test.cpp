@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -162,7 +163,7 @@ const std::vector<BadCall>& bad_calls() {
        [](auto& a) { a.o.strides[1] = 0; },
        {"o.strides[1] (seqlen) is 0", "overlap"}},
       {"scale",
-       [](auto& a) { a.softmax_scale = -1.0f / 0.0f; },
+       [](auto& a) { a.softmax_scale = -std::numeric_limits<float>::infinity(); },
        {"softmax_scale is -inf", "must be finite"}},
       {"workspace without memory",
        [](auto& a) { a.workspace_size = 100; },
