@@ -79,6 +79,8 @@ int run_check(const CheckFlags& flags, Report& report) {
 
 }  // namespace
 
+void use_emulator() { emu::register_backend(); }
+
 void add_check(Program& program) {
   auto flags = std::make_shared<CheckFlags>();
   CLI::App& command =

@@ -95,6 +95,7 @@ int main(int argc, char** argv) {
   add_cache(program);
   add_tune(program);
   add_tune_worker(program);
+  add_profile(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

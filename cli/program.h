@@ -47,5 +47,10 @@ void add_preload(Program& program);
 void add_bundle(Program& program);  // verify, import, diff
 void add_cache(Program& program);
 void add_tune(Program& program);
+void add_profile(Program& program);
+
+// Makes Backend::kEmulated known to this program. Throws Error(kNotSupported) in a build without
+// the emulator.
+void use_emulator();
 
 }  // namespace flashjit::cli

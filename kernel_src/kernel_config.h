@@ -84,6 +84,7 @@ struct KernelConfig {
   Problem problem;
   Tiling tiling;
   Arch arch;
+  bool profile = false;  // record timestamps, see profile_plan.h; the result is the same
 
   constexpr bool operator==(const KernelConfig&) const = default;
 };

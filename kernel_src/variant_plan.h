@@ -73,6 +73,8 @@ constexpr const char* why_illegal(const KernelConfig& config) {
       return "unknown kernel family";
   }
   if (reason != nullptr) return reason;
+  if (config.profile && config.tiling.family == Family::kStandard)
+    return "standard kernels record no profile";
   if (smem_bytes(config) > max_smem_bytes(config.arch))
     return "the tiles need more shared memory than a CTA of this arch gets";
   return nullptr;

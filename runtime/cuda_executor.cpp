@@ -132,7 +132,7 @@ void CudaExecutor::launch(const LoadedKernel& kernel,
   }
   const Workspace workspace(*device_, args, workspace_bytes(config, shape, device()), stream);
   FwdParams params = make_fwd_params(args, shape);
-  params.workspace = workspace.data();
+  params.workspace = config.profile ? args.workspace : workspace.data();
   for (int i = 0; i < geometry.num_kernels; ++i) {
     const auto at = static_cast<std::size_t>(i);
     launch_kernel(device_->driver(), functions[at], geometry.grids[at], geometry, &params, stream);
@@ -153,7 +153,9 @@ void CudaExecutor::launch_sm90(CUfunction function,
                           .o = tensor_maps_.get(driver, maps.o),
                           .fwd = make_fwd_params(args, shape),
                           .schedule = geometry.schedule};
-  if (config.tiling.schedule == Schedule::kDynamic) {
+  if (config.profile) {
+    params.fwd.workspace = args.workspace;  // its header holds the tile counters
+  } else if (config.tiling.schedule == Schedule::kDynamic) {
     params.fwd.workspace = tile_counters_.get(stream, query_capture(stream));
   }
   launch_kernel(driver, function, geometry.grids[0], geometry, &params, stream);

@@ -172,6 +172,7 @@ std::string variant_name(const KernelConfig& config) {
   if (tiling.producer_regs != base.producer_regs || tiling.consumer_regs != base.consumer_regs) {
     name += fmt::format("_r{}x{}", tiling.producer_regs, tiling.consumer_regs);
   }
+  if (config.profile) name += "_profile";
   return name;
 }
 
@@ -197,7 +198,11 @@ std::optional<KernelConfig> parse_variant_name(std::string_view name, const Arch
     return std::nullopt;
   }
   while (++next < parts.size()) {
-    if (!parse_word(parts[next], config.tiling)) return std::nullopt;
+    if (parts[next] == "profile") {
+      config.profile = true;
+    } else if (!parse_word(parts[next], config.tiling)) {
+      return std::nullopt;
+    }
   }
   // One config has one name: leading zeros, words out of order or words that say the obvious are
   // no names.

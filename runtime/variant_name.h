@@ -7,6 +7,7 @@
 //          | "eager" | "lazy" | "optimistic"                               Rescale
 //          | "direct" | "throughq" | "staged"                              Epilogue
 //          | "r" producer_regs "x" consumer_regs
+//          | "profile"                                                     KernelConfig
 //
 // What equals naming_base() is left out, so the usual variants have short names. A name is also a
 // C identifier: it names the kernel.

@@ -130,12 +130,14 @@ std::string to_source(const KernelConfig& config) {
       "    .problem = {},\n"
       "    .tiling = {},\n"
       "    .arch = {{.major = {}, .minor = {}, .specific = {}}},\n"
+      "{}"
       "}}",
       source_of(config.problem),
       source_of(config.tiling),
       config.arch.major,
       config.arch.minor,
-      config.arch.specific);
+      config.arch.specific,
+      config.profile ? "    .profile = true,\n" : "");
 }
 
 std::vector<std::string> kernel_names(const KernelConfig& config) {

@@ -74,6 +74,7 @@ Stats launch_sm90(const KernelConfig& config,
                   const Options& options) {
   alignas(16) int tile_counters[kTileCounterBytes / sizeof(int)] = {};
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
+  if (config.profile) fwd.workspace = args.workspace;
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
   const Sm90FwdParams params = {.q = encode_tensor_map(maps.q),
                                 .k = encode_tensor_map(maps.k),

@@ -20,6 +20,7 @@
 #include "attention/mask.cuh"
 #include "attention/scheduler.cuh"
 #include "attention/softmax.cuh"
+#include "profiler.cuh"
 #include "tile/fma_gemm.cuh"
 #include "variant_plan.h"
 
@@ -49,6 +50,7 @@ struct SimtForward {
   float row_sum = 0.0f;
 
   Output out;
+  Profiler<kConfig> profiler{params, int(threadIdx.x) / 32, int(threadIdx.x) % 32 == 0};
 
   __device__ __forceinline__ SimtForward(const FwdParams& p, const TileCoord& t, u32 smem)
       : params(p),
@@ -148,16 +150,21 @@ struct SimtForward {
     const char* k = row_address<kDtype>(params.k, params.k_stride, tile.batch, first_key, kv_head);
     const char* v = row_address<kDtype>(params.v, params.v_stride, tile.batch, first_key, kv_head);
     const int keys = params.seqlen_kv - first_key;
+    profiler.mark(Stage::kLoadK, n_block);
     __syncthreads();
     load_tile<kDtype, kBlockN, kHeadDim, kMasked>(
         smem_k, k, params.k_stride.seq * size_of(kDtype), keys);
+    profiler.mark(Stage::kLoadV, n_block);
     load_tile<kDtype, kBlockN, kHeadDimV, kMasked>(
         smem_v, v, params.v_stride.seq * size_of(kDtype), keys);
     __syncthreads();
+    profiler.mark(Stage::kScores, n_block);
     compute_scores();
     __syncthreads();
+    profiler.mark(Stage::kSoftmax, n_block);
     softmax_step<kMasked>(first_key);
     __syncthreads();
+    profiler.mark(Stage::kOutput, n_block);
     accumulate_output<kMasked>(first_key);
   }
 
@@ -188,6 +195,8 @@ struct SimtForward {
   }
 
   __device__ __forceinline__ void run() {
+    profiler.begin_tile(first_row, tile.head, tile.batch);
+    profiler.mark(Stage::kLoadQ);
     load_tile<kDtype, kBlockM, kHeadDim, true>(
         smem_q,
         row_address<kDtype>(params.q, params.q_stride, tile.batch, first_row, tile.head),
@@ -199,7 +208,9 @@ struct SimtForward {
     int n_block = mask.num_blocks(last_row, kBlockN) - 1;
     for (; n_block >= num_full; --n_block) step<true>(n_block);
     for (; n_block >= 0; --n_block) step<false>(n_block);
+    profiler.mark(Stage::kEpilogue);
     epilogue();
+    profiler.finish();
   }
 };
 

@@ -42,9 +42,11 @@ __device__ __forceinline__ void fwd_sm80(const FwdParams& params) {
   if (params.negate_q) q.negate(smem_q);
   __syncthreads();
 
-  Mainloop mainloop(smem_q, params.softmax_scale_log2);
+  Mainloop mainloop(smem_q, params);
+  mainloop.profiler.begin_tile(first_row + mainloop.warp_row, tile.head, tile.batch);
   mainloop.load_q();
   const bool tainted = mainloop.run(ring, mask, first_row, num_blocks);
+  mainloop.profiler.mark(Stage::kEpilogue);
 
   ptx::cp_async_wait<0>();  // Q of a tile without blocks
   __syncthreads();          // O overwrites Q
@@ -76,6 +78,7 @@ __device__ __forceinline__ void fwd_sm80(const FwdParams& params) {
     __syncwarp();  // other lanes stored what is stored again
     for (int row = 0; row < num_rows; ++row) recompute_row<kConfig>(params, tile, warp_row + row);
   }
+  mainloop.profiler.finish();
 }
 
 }  // namespace flashjit

@@ -10,6 +10,7 @@
 #pragma once
 #include "attention/mask.cuh"
 #include "attention/softmax.cuh"
+#include "profiler.cuh"
 #include "sm80/kv_ring.cuh"
 #include "tile/mma_gemm.cuh"
 
@@ -35,12 +36,14 @@ struct Sm80Mainloop {
   const int
       warp_row;  // of the tile: the warp's first row; by a shuffle, which ptxas knows is uniform
   const float scale_log2;
+  Profiler<kConfig> profiler;
   const SmemOperand<Operand::kA, kChunksQk> smem_q;  // of the warp's rows
   u32 q_frag[kQInRegisters ? kRowTiles : 1][kQInRegisters ? kStepsQk : 1][4];
 
-  __device__ __forceinline__ Sm80Mainloop(u32 q_tile, float softmax_scale_log2)
+  __device__ __forceinline__ Sm80Mainloop(u32 q_tile, const FwdParams& params)
       : warp_row(__shfl_sync(0xffffffffu, int(threadIdx.x) / 32, 0) * kRowsPerWarp),
-        scale_log2(softmax_scale_log2),
+        scale_log2(params.softmax_scale_log2),
+        profiler(params, int(threadIdx.x) / 32, lane == 0),
         smem_q(q_tile + u32(warp_row) * Swizzle<kChunksQk>::kPitch, lane) {}
 
   // Q has landed and all threads have met.
@@ -134,12 +137,17 @@ struct Sm80Mainloop {
                                        const KvMask& mask,
                                        int diagonal_end,
                                        int n_block) {
+    profiler.mark(Stage::kLoadK, n_block);
     const u32 k_tile = ring.template acquire_k<kMasked>(n_block);
     float s[kRowTiles][kBlockN / 2] = {};
+    profiler.mark(Stage::kScores, n_block);
     compute_scores(s, k_tile);
+    profiler.mark(Stage::kSoftmax, n_block);
     if constexpr (kMasked) mask_tiles(s, diagonal_end, mask.seqlen_kv, n_block * kBlockN);
     update_maxima(s);
+    profiler.mark(Stage::kLoadV, n_block);
     const u32 v_tile = ring.acquire_v(n_block);
+    profiler.mark(Stage::kOutput, n_block);
     accumulate(s, v_tile);
   }
 

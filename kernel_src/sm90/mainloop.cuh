@@ -18,6 +18,7 @@
 // the products that read the buffer, or __syncwarp().
 #pragma once
 #include "attention/sm90_softmax.cuh"
+#include "profiler.cuh"
 #include "ptx/shared_memory.h"
 #include "sm90/epilogue.cuh"
 #include "sm90/gemm.cuh"
@@ -57,6 +58,7 @@ struct Sm90Consumer {
   int lane = int(threadIdx.x) % 32;
   int warp = int(threadIdx.x) % 128 / 32;  // in the warpgroup
   float scale_log2 = params.fwd.softmax_scale_log2;
+  Profiler<kConfig> profiler{params.fwd, 1 + warpgroup, int(threadIdx.x) % 128 == 0};
 
   u32 q_desc = 0;
   u32 k_desc = row_descriptor(smem.k(0));
@@ -111,6 +113,7 @@ struct Sm90Consumer {
 
   // Waits for the next tile's Q and takes its number; false after the last one.
   __device__ __forceinline__ bool fetch_tile() {
+    profiler.mark(Stage::kLoadQ);
     u32 stage = QRing::stage(q_position);
     wait_barrier(smem.q_full(stage), QRing::phase(q_position));
     const U32x4 info = ptx::ld_shared_v4(smem.tile_info(stage));
@@ -193,10 +196,13 @@ struct Sm90Consumer {
 
   // The first block of a tile: nothing of it overlaps with P·V.
   __device__ __forceinline__ void first_step(Accumulators& acc, Softmax& softmax) {
+    profiler.mark(Stage::kLoadK, num_blocks - 1);
     wait_k(kv_position);
+    profiler.mark(Stage::kScores, num_blocks - 1);
     issue_scores(acc, kv_position);
     ptx::wgmma_wait<0>();
     ptx::pin_registers(acc.s);
+    profiler.mark(Stage::kSoftmax, num_blocks - 1);
     release_k(kv_position);
     release_q_if(num_blocks == 1);
     apply_mask(acc.s, num_blocks - 1);
@@ -208,21 +214,26 @@ struct Sm90Consumer {
   template <bool kMasked>
   __device__ __forceinline__ void step(Accumulators& acc, Softmax& softmax, int n_block) {
     const int position = kv_position + (num_blocks - 1 - n_block);
+    profiler.mark(Stage::kLoadK, n_block);
     wait_k(position);
     take_turn();
+    profiler.mark(Stage::kScores, n_block);
     issue_scores(acc, position);
     wait_v(position - 1);
     issue_output(acc, position - 1);
     pass_turn();
     ptx::wgmma_wait<1>();
     ptx::pin_registers(acc.s);
+    profiler.mark(Stage::kSoftmax, n_block);
     release_k(position);
     release_q_if(n_block == 0);
     if constexpr (kMasked) apply_mask(acc.s, n_block);
     softmax.prepare(acc.s, scale_log2);
+    profiler.mark(Stage::kOutput, n_block + 1);
     ptx::wgmma_wait<0>();
     ptx::pin_registers(acc.o);
     ptx::pin_registers(acc.s);
+    profiler.mark(Stage::kSoftmax, n_block);
     release_v(position - 1);
     softmax.template update<kMasked, false>(acc.s, scale_log2, acc.o, acc.p);
   }
@@ -231,22 +242,27 @@ struct Sm90Consumer {
   template <bool kMasked>
   __device__ __forceinline__ void serial_step(Accumulators& acc, Softmax& softmax, int n_block) {
     const int position = kv_position + (num_blocks - 1 - n_block);
+    profiler.mark(Stage::kLoadK, n_block);
     wait_k(position);
     take_turn();
+    profiler.mark(Stage::kScores, n_block);
     issue_scores(acc, position);
     ptx::wgmma_wait<0>();
     ptx::pin_registers(acc.s);
+    profiler.mark(Stage::kSoftmax, n_block);
     pass_turn();
     release_k(position);
     release_q_if(n_block == 0);
     if constexpr (kMasked) apply_mask(acc.s, n_block);
     softmax.prepare(acc.s, scale_log2);
     softmax.template update<kMasked, kMasked>(acc.s, scale_log2, acc.o, acc.p);
-    finish_output(acc, position);
+    finish_output(acc, position, n_block);
   }
 
-  __device__ __forceinline__ void finish_output(Accumulators& acc, int position) const {
+  __device__ __forceinline__ void finish_output(Accumulators& acc, int position, int n_block) {
+    profiler.mark(Stage::kLoadV, n_block);
     wait_v(position);
+    profiler.mark(Stage::kOutput, n_block);
     issue_output(acc, position);
     ptx::wgmma_wait<0>();
     ptx::pin_registers(acc.o);
@@ -274,7 +290,7 @@ struct Sm90Consumer {
       }
 #pragma unroll 1
       for (; n_block >= 0; --n_block) step<false>(acc, softmax, n_block);
-      finish_output(acc, kv_position + num_blocks - 1);
+      finish_output(acc, kv_position + num_blocks - 1, 0);
     } else {
       serial_step<true>(acc, softmax, n_block--);
       output.begin_tile();
@@ -324,11 +340,13 @@ struct Sm90Consumer {
     Output output{params, smem, warpgroup, warp * 32 + lane};
     if (kTiling.ping_pong && warpgroup == kWarpgroups - 1) pass_turn();  // warpgroup 0 goes first
     while (fetch_tile()) {
+      profiler.begin_tile(first_row, head, batch);
       Softmax softmax;
 #pragma unroll
       for (int i = 0; i < kOutputRegs; ++i) acc.o[i] = 0.0f;
       if (!kTiling.skip_masked || num_blocks > 0) compute_tile(acc, softmax, output);
       kv_position += num_blocks;
+      profiler.mark(Stage::kEpilogue);
       const WrongRows wrong = normalise(acc, softmax);
       if (output.store(acc.o, {first_row, head, batch, q_stage}, wrong.any())) {
         output.wait_stored();
@@ -336,6 +354,7 @@ struct Sm90Consumer {
       }
     }
     output.finish();
+    profiler.finish();
   }
 };
 

@@ -2,6 +2,7 @@
 // by TMA, for consumers that it never meets but at mbarriers (table in mainloop.cuh).
 #pragma once
 #include "attention/sm90_scheduler.cuh"
+#include "profiler.cuh"
 #include "ptx/shared_memory.h"
 #include "ptx/tma.h"
 #include "sm90/smem_map.cuh"
@@ -46,6 +47,7 @@ struct Sm90Producer {
   TileCoord tile{};
   int kv_head = 0;
   int kv_position = 0;  // in the K/V ring, of the tile's first block
+  Profiler<kConfig> profiler{params.fwd, 0, true};
 
   // Q is read once, K and V by every tile of their head.
   __device__ __forceinline__ void load_q(u32 stage) const {
@@ -111,7 +113,10 @@ struct Sm90Producer {
       tile = decode_scheduled_tile<kConfig>(params, tile_idx);
       kv_head = tile.head / params.fwd.heads_per_kv;
       const int blocks = num_blocks();
+      profiler.begin_tile(tile.m_block * kBlockM, tile.head, tile.batch);
+      profiler.mark(Stage::kLoadK, blocks - 1);
       load_k(blocks - 1, kv_position);
+      profiler.mark(Stage::kLoadQ);
       const u32 q_stage = QRing::stage(q_position);
       wait_barrier(smem.q_empty(q_stage), QRing::phase(q_position) ^ 1);
       publish_tile(q_stage, tile.m_block, blocks);
@@ -119,9 +124,12 @@ struct Sm90Producer {
       tile_idx = next_tile(tile_idx);  // its latency hides behind the loads below
 #pragma unroll 1
       for (int i = 1; i < blocks; ++i) {
+        profiler.mark(Stage::kLoadK, blocks - 1 - i);
         load_k(blocks - 1 - i, kv_position + i);
+        profiler.mark(Stage::kLoadV, blocks - i);
         load_v(blocks - i, kv_position + i - 1);
       }
+      profiler.mark(Stage::kLoadV, 0);
       load_v(0, kv_position + blocks - 1);
       kv_position += blocks;
     }
@@ -129,6 +137,7 @@ struct Sm90Producer {
     wait_barrier(smem.q_empty(q_stage), QRing::phase(q_position) ^ 1);
     publish_tile(q_stage, -1, 0);
     ptx::mbarrier_arrive(smem.q_full(q_stage));
+    profiler.finish();
     if constexpr (kConfig.tiling.schedule == Schedule::kDynamic) {
       TileCounter{static_cast<int*>(params.fwd.workspace)}.leave();
     }

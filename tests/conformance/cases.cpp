@@ -118,6 +118,15 @@ std::vector<Case> sm80_cases() {
              std::fill_n(out.begin(), 64, 1u);
              std::fill_n(out.begin() + 64, 64, 0u);
            }},
+      {.name = "sm_clock", .expect = same(128)},
+      {.name = "global_timer", .expect = same(128)},
+      {.name = "sm_id", .expect = same(128)},
+      {.name = "st_global_v4_if",
+       .expect =
+           [](Dtype, const Words& in, Words& out) {
+             for (std::size_t i = 0; i < 512; ++i)
+               if (i / 4 % 3 == 0) out[i] = in[i];
+           }},
       {.name = "cp_async_16",
        .expect = [](Dtype, const Words& in, Words& out) { copy_partial(in, out, 0, 512); }},
       {.name = "cp_async_commit",

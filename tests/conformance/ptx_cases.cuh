@@ -6,6 +6,7 @@
 #include "ptx/cp_async.h"
 #include "ptx/math.h"
 #include "ptx/matrix.h"
+#include "ptx/profile.h"
 #include "ptx/shared_memory.h"
 
 namespace flashjit::conformance {
@@ -114,6 +115,37 @@ __device__ void bar_arrive(const Args& args) {
     ptx::bar_sync(5, 128);
     args.out[threadIdx.x - 64] = ptx::ld_shared_u32(smem + 4 * (threadIdx.x - 64));
   }
+}
+
+// ---- profile.h: a word passes where time goes on and the CTA is on one SM
+
+template <Dtype>
+__device__ void sm_clock(const Args& args) {
+  const u32 before = ptx::sm_clock();
+  __syncthreads();
+  const u32 cycles = ptx::sm_clock() - before;
+  args.out[threadIdx.x] = cycles > 0 && cycles < 1u << 28 ? args.in[threadIdx.x] : 0;
+}
+template <Dtype>
+__device__ void global_timer(const Args& args) {
+  const u64 before = ptx::global_timer();
+  __syncthreads();
+  const u64 ns = ptx::global_timer() - before;  // 0 where its resolution is 1 µs
+  args.out[threadIdx.x] = ns < 1u << 28 ? args.in[threadIdx.x] : 0;
+}
+template <Dtype>
+__device__ void sm_id(const Args& args) {
+  const u32 smem = ptx::dynamic_smem();
+  ptx::st_shared_u32(smem + 4 * threadIdx.x, ptx::sm_id());
+  __syncthreads();
+  const u32 other = ptx::ld_shared_u32(smem + 4 * (127 - threadIdx.x));
+  args.out[threadIdx.x] = other == ptx::sm_id() && other < 1024 ? args.in[threadIdx.x] : 0;
+}
+template <Dtype>
+__device__ void st_global_v4_if(const Args& args) {
+  const u32* const from = args.in + 4 * threadIdx.x;
+  ptx::st_global_v4_if(
+      threadIdx.x % 3 == 0, args.out + 4 * threadIdx.x, {from[0], from[1], from[2], from[3]});
 }
 
 // ---- cp_async.h: sixteen bytes a thread, the last of them zeros

@@ -28,7 +28,7 @@ void for_each_config(const Visit& visit) {
                                        .tiling = naming_base(family, block_m, problem),
                                        .arch = kHopper};
             visit(base);
-            for (int field = 0; field < 13; ++field) {
+            for (int field = 0; field < 14; ++field) {
               KernelConfig other = base;
               Tiling& t = other.tiling;
               switch (field) {
@@ -70,6 +70,9 @@ void for_each_config(const Visit& visit) {
                   break;
                 case 12:
                   t.consumer_regs = 208;
+                  break;
+                case 13:
+                  other.profile = true;
                   break;
               }
               visit(other);

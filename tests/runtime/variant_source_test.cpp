@@ -50,7 +50,7 @@ TEST_CASE("generated source is what it was") {
 
 TEST_CASE("every field of a config is in its source") {
   const KernelConfig base = *parse_variant_name("fwd_sm90_bf16_d128_m128n128s2", {9, 0, true});
-  std::vector<KernelConfig> others(21, base);
+  std::vector<KernelConfig> others(22, base);
   int i = 0;
   others[i++].problem.dtype = Dtype::kFp16;
   others[i++].problem.head_dim_qk = 72;
@@ -73,6 +73,7 @@ TEST_CASE("every field of a config is in its source") {
   others[i++].tiling.producer_regs = 24;
   others[i++].tiling.consumer_regs = 240;
   others[i++].arch = {10, 3, false};
+  others[i++].profile = true;
   REQUIRE(i == static_cast<int>(others.size()));
   for (const KernelConfig& other : others) {
     CHECK(to_source(other) != to_source(base));
