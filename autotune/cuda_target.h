@@ -55,7 +55,8 @@ class CudaTarget final : public TuningTarget {
   double sm_clock_mhz_ = 0;
 };
 
-// "" or why the variant cannot be used; compiles it into the cache and loads it.
+// "" or why the variant cannot be used; compiles it into the cache and loads it. One that spills is
+// slow, not wrong: its time says so.
 std::string compile_variant(KernelRegistry& registry, const KernelConfig& config);
 
 // The shape that a workload's problem is measured with: dense BSHD strides, diagonal and scale as

@@ -2,12 +2,21 @@
 
 #include "autotune/cuda_tuning_device.h"
 #include "flashjit/error.h"
+#include "kernel_registry.h"
+#include "log.h"
 #include "tuned_tilings.h"
 
 namespace flashjit {
 namespace {
 
 [[maybe_unused]] const bool registered = (register_first_use_tuner(), true);
+
+// Candidates compile with warnings that are nobody's business: their times say enough.
+std::shared_ptr<spdlog::logger> silent_logger() {
+  auto logger = std::make_shared<spdlog::logger>("flashjit tuning");
+  logger->set_level(spdlog::level::off);
+  return logger;
+}
 
 }  // namespace
 
@@ -21,10 +30,10 @@ TuningRecord tune_on_first_use(const OnlineTuningJob& job) {
   TunerOptions options;
   options.seconds = job.seconds;
   const MeasurePolicy policy = tuning_policy();
-  const auto target = open_cuda_target(*executor, job.registry, problem, policy);
+  KernelRegistry registry(*executor, job.settings, silent_logger());
+  const auto target = open_cuda_target(*executor, registry, problem, policy);
   const TuningResult result = tune(*target, space.candidates, job.default_tiling, options);
-  TuningRecord record =
-      make_record(problem, device, family_digests(job.registry.sources()), result);
+  TuningRecord record = make_record(problem, device, family_digests(registry.sources()), result);
   record.policy = policy.text();
   record.sm_clock_mhz = target->sm_clock_mhz();
   return record;

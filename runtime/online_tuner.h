@@ -5,21 +5,23 @@
 
 #include <functional>
 
-#include "kernel_registry.h"
+#include "executor.h"
+#include "settings.h"
 #include "tuning_record.h"
 
 namespace flashjit {
 
 struct OnlineTuningJob {
   const Executor& executor;
-  KernelRegistry& registry;
+  const Settings& settings;
   const Problem& problem;
   const ProblemShape& shape;
   const Tiling& default_tiling;
   double seconds;
 };
 
-// Measures on streams and in memory of its own. Throws Error where it cannot: no CUDA device, no
+// Measures on streams and in memory of its own, with kernels of its own: what the caller's registry
+// holds and logs is not changed by candidates. Throws Error where it cannot: no CUDA device, no
 // memory, no compiler.
 using OnlineTuner = std::function<TuningRecord(const OnlineTuningJob&)>;
 

@@ -111,7 +111,7 @@ void VariantChoice::tune(const ValidatedProblem& call) {
     const OnlineTuner tuner = online_tuner();
     if (!tuner) throw Error(ErrorCode::kNotSupported, "this build of flashjit has no tuner");
     const TuningRecord record = tuner({executor_,
-                                       registry_,
+                                       settings_,
                                        call.problem,
                                        call.shape,
                                        fallback.config.tiling,
