@@ -3,10 +3,13 @@
 // cubin_cache, compiler), executor.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "cpu/cpu_backend.h"
 #include "executor_factory.h"
 #include "hit_counter.h"
 #include "kernel_registry.h"
+#include "preload.h"
 #include "selection_memo.h"
 #include "variant_choice.h"
 #include "variant_name.h"
@@ -49,11 +52,27 @@ class Runtime::Impl {
 
   VariantInfo prepare(const AttentionArgs& args) {
     const ValidatedProblem call = validate(args, false);
-    if (cpu_) return cpu_variant(call.problem);
-    Selection selection = choice_->select(call);
-    VariantInfo info = choice_->load(call, selection).info;
-    info.selected_by = selection.selected_by;
-    return info;
+    return cpu_ ? cpu_variant(call.problem) : load(call);
+  }
+
+  PreloadResult preload(std::span<const AttentionArgs> problems, const PreloadOptions& options) {
+    Wanted wanted;
+    for (std::size_t i = 0; i < problems.size(); ++i) {
+      try {
+        add_variant(validate(problems[i], false), i, wanted);
+      } catch (const Error& error) {
+        throw Error(error.code(), fmt::format("problems[{}]: {}", i, error.what()));
+      }
+    }
+    return preload_all(std::move(wanted), options);
+  }
+
+  PreloadResult preload(const std::filesystem::path& workload, const PreloadOptions& options) {
+    Wanted wanted;
+    for (const WorkloadProblem& item : read_workload(workload)) {
+      add_variant({item.problem, item.shape}, static_cast<std::size_t>(item.line), wanted);
+    }
+    return preload_all(std::move(wanted), options);
   }
 
   std::size_t workspace_bytes(const AttentionArgs& args) {
@@ -111,6 +130,53 @@ class Runtime::Impl {
     return *kernel;
   }
 
+  // The distinct variants of a preload, and of each the call that needs it first.
+  struct Wanted {
+    std::vector<PreloadedVariant> variants;
+    std::map<std::size_t, ValidatedProblem> calls;  // by PreloadedVariant::problem
+  };
+
+  // What forward would choose for the problem, unless it stands there already; a problem that no
+  // kernel runs here is a row with that error.
+  void add_variant(const ValidatedProblem& call, std::size_t problem, Wanted& wanted) {
+    PreloadedVariant variant;
+    variant.problem = problem;
+    if (cpu_) {
+      variant.info = cpu_variant(call.problem);
+    } else {
+      try {
+        const Selection selection = choice_->select(call);
+        variant.info.name = variant_name(selection.config);
+        variant.info.config = selection.config;
+        variant.info.selected_by = selection.selected_by;
+      } catch (const Error& error) {
+        variant.info.config.problem = call.problem;
+        variant.error = error.what();
+        variant.error_code = error.code();
+      }
+    }
+    for (const PreloadedVariant& other : wanted.variants) {
+      if (other.info.config == variant.info.config && other.info.name == variant.info.name) return;
+    }
+    wanted.calls.emplace(problem, call);
+    wanted.variants.push_back(std::move(variant));
+  }
+
+  PreloadResult preload_all(Wanted wanted, const PreloadOptions& options) {
+    const auto prepare_one = [&](const PreloadedVariant& variant) {
+      const ValidatedProblem& call = wanted.calls.at(variant.problem);
+      return cpu_ ? cpu_variant(call.problem) : load(call);
+    };
+    return preload_variants(std::move(wanted.variants), options, prepare_one);
+  }
+
+  VariantInfo load(const ValidatedProblem& call) {
+    Selection selection = choice_->select(call);
+    VariantInfo info = choice_->load(call, selection).info;
+    info.selected_by = selection.selected_by;
+    return info;
+  }
+
   // Not remembered: a later call may load or measure something better.
   const Kernel& require_loaded(const ValidatedProblem& call, const Selection& selection) {
     if (const Kernel* kernel = choice_->find_loaded(call, selection)) return *kernel;
@@ -151,6 +217,14 @@ Runtime& Runtime::operator=(Runtime&&) noexcept = default;
 
 void Runtime::forward(const AttentionArgs& args, Stream stream) { impl_->forward(args, stream); }
 VariantInfo Runtime::prepare(const AttentionArgs& args) { return impl_->prepare(args); }
+PreloadResult Runtime::preload(std::span<const AttentionArgs> problems,
+                               const PreloadOptions& options) {
+  return impl_->preload(problems, options);
+}
+PreloadResult Runtime::preload(const std::filesystem::path& workload,
+                               const PreloadOptions& options) {
+  return impl_->preload(workload, options);
+}
 std::size_t Runtime::workspace_bytes(const AttentionArgs& args) {
   return impl_->workspace_bytes(args);
 }

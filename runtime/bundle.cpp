@@ -85,6 +85,10 @@ BundleManifest lay_out(const BundleContents& contents, Files& files) {
   return manifest;
 }
 
+fs::path absolute_directory(const fs::path& directory) {
+  return fs::absolute(directory / "").parent_path();
+}
+
 fs::path make_directory_beside(const fs::path& directory) {
   std::error_code error;
   const fs::path parent = directory.has_parent_path() ? directory.parent_path() : fs::path(".");
@@ -163,14 +167,20 @@ std::map<std::string, std::string> digests(const BundleManifest& manifest) {
 
 }  // namespace
 
-BundleManifest export_bundle(const fs::path& directory, const BundleContents& contents) {
-  const fs::path target = fs::absolute(directory / "").parent_path();
+void check_export_target(const fs::path& directory) {
+  const fs::path target = absolute_directory(directory);
   std::error_code error;
   if (fs::exists(fs::symlink_status(target, error)) &&
       (!fs::is_directory(target, error) || !fs::is_empty(target, error))) {
     throw Error(ErrorCode::kInvalidArgument,
                 target.string() + " exists already; export to a new directory");
   }
+}
+
+BundleManifest export_bundle(const fs::path& directory, const BundleContents& contents) {
+  check_export_target(directory);
+  const fs::path target = absolute_directory(directory);
+  std::error_code error;
   Files files;
   const BundleManifest manifest = lay_out(contents, files);
   const fs::path made = make_directory_beside(target);

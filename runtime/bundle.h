@@ -25,6 +25,9 @@ struct BundleContents {
 BundleManifest export_bundle(const std::filesystem::path& directory,
                              const BundleContents& contents);
 
+// Throws what export_bundle() would throw for the place alone.
+void check_export_target(const std::filesystem::path& directory);
+
 // Reads the manifest, and no other file. Throws Error(kIo), Error(kData).
 BundleManifest read_manifest(const std::filesystem::path& directory);
 

@@ -1,96 +1,14 @@
 // The C ABI over the C++ API: structs in and out by their size, exceptions to status codes.
 #include "flashjit/c_api.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <string_view>
 
-#include "flashjit/runtime.h"
-
-struct flashjit_runtime {
-  flashjit::Runtime runtime;
-};
+#include "c_api_support.h"
 
 namespace flashjit {
 namespace {
-
-struct LastError {
-  std::string message, variant, log, source;
-};
-LastError& last_error() {
-  thread_local LastError error;
-  return error;
-}
-
-// Never throws: out of memory, the message stays empty.
-flashjit_status fail(ErrorCode code, std::string_view message) noexcept {
-  try {
-    last_error() = {std::string(message), {}, {}, {}};
-  } catch (...) {
-  }
-  return static_cast<flashjit_status>(code);
-}
-
-template <typename Body>
-flashjit_status guarded(Body body) noexcept {
-  try {
-    body();
-    return FLASHJIT_OK;
-  } catch (const Error& error) {
-    const flashjit_status status = fail(error.code(), error.what());
-    try {
-      last_error().variant = error.variant();
-      last_error().log = error.compile_log();
-      last_error().source = error.source_path();
-    } catch (...) {
-    }
-    return status;
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kOutOfMemory, "out of host memory");
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kInternal, error.what());
-  } catch (...) {
-    return fail(ErrorCode::kInternal, "unknown exception");
-  }
-}
-
-template <typename... T>
-[[noreturn]] void invalid(fmt::format_string<T...> format, T&&... values) {
-  throw Error(ErrorCode::kInvalidArgument, fmt::format(format, std::forward<T>(values)...));
-}
-
-template <typename T>
-T& not_null(T* pointer, const char* name) {
-  if (pointer == nullptr) invalid("{} is NULL", name);
-  return *pointer;
-}
-
-// A struct from the caller, whose version may be older (the rest is 0) or newer (the rest must be).
-template <typename T>
-T read_struct(const T* from, const char* name) {
-  const std::size_t size = not_null(from, name).struct_size;
-  if (size < sizeof(size) || size > 1 << 16)
-    invalid("{0}->struct_size is {1}; set it to sizeof(*{0})", name, size);
-  T value{};
-  std::memcpy(&value, from, std::min(size, sizeof(T)));
-  const char* bytes = reinterpret_cast<const char*>(from);
-  if (size > sizeof(T) &&
-      std::any_of(bytes + sizeof(T), bytes + size, [](char c) { return c != 0; }))
-    invalid("{} sets a field that this version of flashjit ({}) does not know", name, version());
-  return value;
-}
-
-// A struct to the caller: as much of it as his version has.
-template <typename T>
-void write_struct(T value, T* to, const char* name) {
-  const std::size_t size = not_null(to, name).struct_size;
-  if (size < sizeof(size)) invalid("{0}->struct_size is {1}; set it to sizeof(*{0})", name, size);
-  value.struct_size = size;
-  std::memcpy(to, &value, std::min(size, sizeof(T)));
-}
 
 template <std::size_t kSize>
 void copy_text(const std::string& from, char (&to)[kSize]) {
@@ -103,21 +21,6 @@ TensorView to_view(const flashjit_tensor& tensor) {
   std::copy_n(tensor.shape, 4, view.shape.begin());
   std::copy_n(tensor.strides, 4, view.strides.begin());
   return view;
-}
-
-AttentionArgs to_args(const flashjit_attention* attention) {
-  const flashjit_attention a = read_struct(attention, "attention");
-  return {.q = to_view(a.q),
-          .k = to_view(a.k),
-          .v = to_view(a.v),
-          .o = to_view(a.o),
-          .causal = a.causal != 0,
-          .alignment = static_cast<CausalAlignment>(a.alignment),
-          .softmax_scale =
-              a.has_softmax_scale != 0 ? std::optional<float>(a.softmax_scale) : std::nullopt,
-          .lse = a.lse,
-          .workspace = a.workspace,
-          .workspace_size = a.workspace_size};
 }
 
 std::vector<std::filesystem::path> split_paths(std::string_view text) {
@@ -152,6 +55,7 @@ Options to_options(const flashjit_options* options) {
   if (o.cache_dir != nullptr) result.cache_dir = o.cache_dir;
   if (o.kernel_dir != nullptr) result.kernel_dir = o.kernel_dir;
   if (o.bundles != nullptr) result.bundles = split_paths(o.bundles);
+  if (o.bundle_digest != nullptr) result.bundle_digest = o.bundle_digest;
   return result;
 }
 
@@ -188,6 +92,35 @@ flashjit_device to_c(const DeviceInfo& info, Backend backend) {
 }
 
 }  // namespace
+
+LastError& last_error() {
+  thread_local LastError error;
+  return error;
+}
+
+flashjit_status fail(ErrorCode code, std::string_view message) noexcept {
+  try {
+    last_error() = {std::string(message), {}, {}, {}};
+  } catch (...) {
+  }
+  return static_cast<flashjit_status>(code);
+}
+
+AttentionArgs to_args(const flashjit_attention* attention) {
+  const flashjit_attention a = read_struct(attention, "attention");
+  return {.q = to_view(a.q),
+          .k = to_view(a.k),
+          .v = to_view(a.v),
+          .o = to_view(a.o),
+          .causal = a.causal != 0,
+          .alignment = static_cast<CausalAlignment>(a.alignment),
+          .softmax_scale =
+              a.has_softmax_scale != 0 ? std::optional<float>(a.softmax_scale) : std::nullopt,
+          .lse = a.lse,
+          .workspace = a.workspace,
+          .workspace_size = a.workspace_size};
+}
+
 }  // namespace flashjit
 
 using namespace flashjit;
@@ -261,7 +194,8 @@ flashjit_status flashjit_get_stats(flashjit_runtime* runtime, flashjit_stats* st
                                   .disk_hits = from.disk_hits,
                                   .compiles = from.compiles,
                                   .corrupt_entries = from.corrupt_entries,
-                                  .compile_ms = from.compile_ms},
+                                  .compile_ms = from.compile_ms,
+                                  .misses = from.misses},
                                  stats,
                                  "stats");
   });

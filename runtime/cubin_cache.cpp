@@ -12,6 +12,7 @@ namespace fs = std::filesystem;
 
 CubinCache::CubinCache(const Settings& settings, std::shared_ptr<spdlog::logger> logger)
     : bundles_(settings.bundles),
+      directory_missing_(settings.cache_dir_missing),
       max_bytes_(settings.cache_max_bytes),
       lock_timeout_(settings.cache_lock_timeout),
       read_only_(settings.offline),
@@ -108,12 +109,17 @@ std::vector<std::string> CubinCache::compiler_builds() const {
   std::set<std::string> builds = bundle_builds_;
   std::string ignored;  // find() reports what is wrong with an entry, should it be wanted
   if (!directory()) return {builds.begin(), builds.end()};
+  const std::lock_guard lock(directory_builds_mutex_);
   try {
     for (const CacheFile& file : directory_->list()) {
-      const auto contents = directory_->read(file.hex, false);
-      if (!contents) continue;
-      const auto entry = decode_entry(contents->bytes, ignored);
-      if (entry) builds.insert(entry->compiler_build);
+      const auto [known, is_new] = directory_builds_.try_emplace(file.hex);
+      if (is_new) {
+        const auto contents = directory_->read(file.hex, false);
+        const auto entry =
+            decode_entry(contents ? contents->bytes : std::vector<std::byte>(), ignored);
+        if (entry) known->second = entry->compiler_build;
+      }
+      if (!known->second.empty()) builds.insert(known->second);
     }
   } catch (const Error& unusable) {
     logger_->debug("cache directory not searched: {}", unusable.what());
@@ -122,6 +128,12 @@ std::vector<std::string> CubinCache::compiler_builds() const {
 }
 
 void CubinCache::publish(const CacheEntry& entry) {
+  if (directory_missing_ && !read_only_ && !warned_.exchange(true)) {
+    logger_->warn(
+        "no cache directory: none of HOME, XDG_CACHE_HOME and FLASHJIT_CACHE_DIR is set. Variants "
+        "stay in memory and every process compiles its own; set FLASHJIT_CACHE_DIR to a directory "
+        "of yours, or to 'off'");
+  }
   if (read_only_ || !directory()) return;
   const std::vector<std::byte> bytes = encode_entry(entry);
   if (bytes.size() > max_bytes_) {

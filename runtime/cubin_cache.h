@@ -33,7 +33,8 @@ class CubinCache {
 
   std::optional<CacheHit> find(const CacheKey& key);
   // The distinct builds of the compilers that made the entries of all layers, to make keys of where
-  // there is no compiler to ask. Reads the manifests of bundles and every entry of the directory.
+  // there is no compiler to ask. Reads the manifests of bundles once, and each entry of the
+  // directory once.
   std::vector<std::string> compiler_builds() const;
   // Exclusive temporary file, fsync, rename; then evicts least-recently-used entries over the byte
   // bound.
@@ -67,6 +68,9 @@ class CubinCache {
   std::optional<std::map<std::string, std::string>> pinned_;
   mutable std::once_flag bundle_builds_once_;
   mutable std::set<std::string> bundle_builds_;
+  mutable std::mutex directory_builds_mutex_;
+  mutable std::map<std::string, std::string> directory_builds_;  // key → build; "" when it is bad
+  bool directory_missing_;
   std::uint64_t max_bytes_;
   std::chrono::milliseconds lock_timeout_;
   bool read_only_;

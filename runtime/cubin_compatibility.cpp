@@ -17,6 +17,16 @@ std::string cuda_version(int version) {
 
 }  // namespace
 
+std::vector<Arch> runnable_targets(const Arch& device) {
+  constexpr int kKnown[] = {121, 120, 110, 103, 100, 90, 89, 87, 86, 80, 75};
+  std::vector<Arch> targets = {device};
+  for (const int cc : kKnown) {
+    const Arch target{.major = cc / 10, .minor = cc % 10, .specific = false};
+    if (target != device && can_run(target, device)) targets.push_back(target);
+  }
+  return targets;
+}
+
 int minimum_driver(const Arch& target, const std::string& compiler_build) {
   constexpr std::string_view kPrefix = "nvrtc ";
   if (!compiler_build.starts_with(kPrefix)) return 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "flashjit/kernel_config.h"
 
@@ -23,6 +24,10 @@ constexpr bool can_run(const Arch& target, const Arch& device) {
   }
   return target.minor <= device.minor;
 }
+
+// The targets whose cubins run on the device, as far as this program knows them: the device's own
+// first, then from the newest to the oldest.
+std::vector<Arch> runnable_targets(const Arch& device);
 
 // The first CUDA version, as cuDriverGetVersion counts, whose driver knows the target; 0 when this
 // program does not know it.

@@ -53,6 +53,7 @@ void DriverLibrary::load_device_functions() {
   library_.load("cuModuleLoadDataEx", module_load_data_ex);
   library_.load("cuModuleUnload", module_unload);
   library_.load("cuModuleGetFunction", module_get_function);
+  func_load = reinterpret_cast<decltype(func_load)>(library_.find("cuFuncLoad"));
   library_.load("cuFuncSetAttribute", func_set_attribute);
   library_.load("cuFuncGetAttribute", func_get_attribute);
   library_.load("cuOccupancyMaxActiveBlocksPerMultiprocessor", occupancy);

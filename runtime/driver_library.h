@@ -48,6 +48,7 @@ class DriverLibrary {
   decltype(cuModuleLoadDataEx)* module_load_data_ex;
   decltype(cuModuleUnload)* module_unload;
   decltype(cuModuleGetFunction)* module_get_function;
+  decltype(cuFuncLoad)* func_load;  // null before CUDA 12.4
   decltype(cuFuncSetAttribute)* func_set_attribute;
   decltype(cuFuncGetAttribute)* func_get_attribute;
   decltype(cuOccupancyMaxActiveBlocksPerMultiprocessor)* occupancy;

@@ -20,6 +20,8 @@ nlohmann::json parse_json(std::string_view text, const std::string& where) {
   } catch (const nlohmann::json::parse_error& error) {
     throw Error(ErrorCode::kData,
                 where + ": not JSON (at byte " + std::to_string(error.byte) + ")");
+  } catch (const nlohmann::json::out_of_range&) {
+    throw Error(ErrorCode::kData, where + ": a number in it is too large");
   }
 }
 

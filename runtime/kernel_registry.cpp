@@ -9,6 +9,8 @@
 #include <mutex>
 #include <utility>
 
+#include "compiled_elsewhere.h"
+#include "cubin_compatibility.h"
 #include "kernel_table.h"
 #include "ptxas_log.h"
 #include "variant_source.h"
@@ -58,10 +60,13 @@ class KernelRegistry::Impl {
 
   std::unique_ptr<Kernel> prepare(const KernelConfig& config);
   CacheHit find_or_compile(const VariantSource& source);
-  // Where no compiler says what its build is, any build's entry will do.
-  std::optional<CacheHit> find_of_any_build(const VariantSource& source);
+  std::optional<CacheHit> find_elsewhere(const VariantSource& source) {
+    return find_compiled_elsewhere(cache_, source, sources_, executor_.device());
+  }
+  std::unique_ptr<LoadedKernel> load(const KernelConfig& config, const CacheEntry& entry) const;
   CacheHit compile(const VariantSource& source, const CacheKey& key);
   void count(VariantOrigin origin, double compile_ms);
+  void count_miss();
 
   const Executor& executor_;
   const bool offline_;
@@ -114,14 +119,14 @@ std::unique_ptr<Kernel> KernelRegistry::Impl::prepare(const KernelConfig& config
 
   auto kernel = std::make_unique<Kernel>();
   try {
-    kernel->loaded = executor_.load(config, hit.entry.binary.code);
+    kernel->loaded = load(config, hit.entry);
   } catch (const Error& error) {
     // Intact and yet refused: made by another driver's compiler, or for another device.
     if (hit.origin == VariantOrigin::kCompiled || offline_) throw;
     logger_->warn(
         "{} from the cache does not load and is compiled again: {}", source.name, error.what());
     hit = compile(source, make_cache_key(source, executor_.compiler_build()));
-    kernel->loaded = executor_.load(config, hit.entry.binary.code);
+    kernel->loaded = load(config, hit.entry);
   }
 
   const Binary& binary = hit.entry.binary;
@@ -147,9 +152,24 @@ std::unique_ptr<Kernel> KernelRegistry::Impl::prepare(const KernelConfig& config
   return kernel;
 }
 
+// A refused cubin with what is known of the reason: the driver's own is "no kernel image" at best.
+std::unique_ptr<LoadedKernel> KernelRegistry::Impl::load(const KernelConfig& config,
+                                                         const CacheEntry& entry) const {
+  try {
+    return executor_.load(config, entry.binary.code);
+  } catch (const Error& error) {
+    const DeviceInfo& device = executor_.device();
+    const std::string why =
+        why_not_loadable(config.arch, entry.compiler_build, device.arch, device.driver_version);
+    if (why.empty()) throw;
+    throw Error(error.code(), fmt::format("{}: {}", error.what(), why)).with_variant(entry.variant);
+  }
+}
+
 CacheHit KernelRegistry::Impl::find_or_compile(const VariantSource& source) {
   if (offline_) {
-    if (std::optional<CacheHit> hit = find_of_any_build(source)) return *std::move(hit);
+    if (std::optional<CacheHit> hit = find_elsewhere(source)) return *std::move(hit);
+    count_miss();
     const std::string arch = arch_name(source.config.arch);
     throw Error(ErrorCode::kOffline,
                 fmt::format("{} for {} is in no bundle and no cache directory, and "
@@ -166,21 +186,16 @@ CacheHit KernelRegistry::Impl::find_or_compile(const VariantSource& source) {
     key = make_cache_key(source, executor_.compiler_build());
   } catch (const Error& no_compiler) {
     // A program is often built where NVRTC is and run where it is not.
-    if (std::optional<CacheHit> hit = find_of_any_build(source)) return *std::move(hit);
+    if (std::optional<CacheHit> hit = find_elsewhere(source)) return *std::move(hit);
+    count_miss();
     throw Error(no_compiler).with_variant(source.name);
   }
   if (std::optional<CacheHit> hit = cache_.find(key)) return *std::move(hit);
+  count_miss();
   // Of several processes that miss at once one compiles; the others find its entry.
   const std::unique_ptr<CubinCache::CompileLock> lock = cache_.lock(key);
   if (std::optional<CacheHit> hit = cache_.find(key)) return *std::move(hit);
   return compile(source, key);
-}
-
-std::optional<CacheHit> KernelRegistry::Impl::find_of_any_build(const VariantSource& source) {
-  for (const std::string& build : cache_.compiler_builds()) {
-    if (std::optional<CacheHit> hit = cache_.find(make_cache_key(source, build))) return hit;
-  }
-  return std::nullopt;
 }
 
 CacheHit KernelRegistry::Impl::compile(const VariantSource& source, const CacheKey& key) {
@@ -213,6 +228,11 @@ void KernelRegistry::Impl::count(VariantOrigin origin, double compile_ms) {
       stats_.compile_ms += compile_ms;
       break;
   }
+}
+
+void KernelRegistry::Impl::count_miss() {
+  const std::lock_guard lock(mutex_);
+  ++stats_.misses;
 }
 
 std::vector<VariantInfo> KernelRegistry::Impl::loaded() const {

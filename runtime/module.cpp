@@ -24,6 +24,9 @@ Module::Module(std::shared_ptr<const Device> device,
     for (const std::string& name : function_names) {
       CUfunction function = nullptr;
       driver.check(driver.module_get_function(&function, module_, name.c_str()));
+      // With CUDA_MODULE_LOADING=LAZY, the default, the code would go to the device at the first
+      // launch, which a graph capture forbids.
+      if (driver.func_load != nullptr) driver.check(driver.func_load(function));
       // Above 48 KiB only on request; asking for less does no harm.
       driver.check(driver.func_set_attribute(
           function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, dynamic_smem_bytes));

@@ -192,6 +192,7 @@ Settings read_settings() {
     const std::string value = environment(variable.name);
     if (!value.empty()) variable.apply(settings, variable.name, value);
   }
+  settings.cache_dir_missing = !settings.cache_dir && environment("FLASHJIT_CACHE_DIR").empty();
   return settings;
 }
 
@@ -199,6 +200,7 @@ Settings effective_settings(const Options& options) {
   Settings settings = read_settings();
   if (options.cache_dir) {
     settings.cache_dir.reset();
+    settings.cache_dir_missing = false;
     if (!options.cache_dir->empty()) settings.cache_dir = absolute_path(*options.cache_dir);
   }
   if (options.kernel_dir) settings.kernel_dir = *options.kernel_dir;

@@ -18,6 +18,7 @@ namespace flashjit {
 // `flashjit doctor` prints.
 struct Settings {
   std::optional<std::filesystem::path> cache_dir;  // absolute; empty: memory only
+  bool cache_dir_missing = false;                  // empty because nothing names one, not by 'off'
   bool cache_group_shared = false;                 // accept and create group-writable directories
   std::uint64_t cache_max_bytes = 1ull << 30;
   std::chrono::milliseconds cache_lock_timeout{30'000};  // 0: processes do not wait for each other

@@ -1,6 +1,7 @@
 #include "flashjit/c_api.h"
 
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -191,6 +192,71 @@ TEST_CASE("the C ABI tunes on first use") {
   REQUIRE(flashjit_forward(create(options).get(), &attention, nullptr) == FLASHJIT_OK);
   REQUIRE(seconds == 4);
   register_online_tuner(before);
+}
+
+TEST_CASE("the C ABI preloads problems and files, tells how far it is, and can be stopped") {
+  const auto fake = install_fake_device();
+  const TempDir cache;
+  flashjit_options options = options_for(FLASHJIT_BACKEND_EMULATED);
+  options.cache_dir = cache.path().c_str();
+  const Handle runtime = create(options);
+  flashjit_attention problems[3] = {some_attention(), some_attention(), some_attention()};
+  problems[1].causal = 1;
+  flashjit_preload_result result{};
+  result.struct_size = sizeof result;
+  REQUIRE(flashjit_preload(runtime.get(), problems, 3, nullptr, &result) == FLASHJIT_OK);
+  CHECK(result.loaded == 2);
+  CHECK(result.compiled == 2);
+  CHECK(result.cancelled == 0);
+  CHECK(fake->loads == 2);
+
+  flashjit_preload_options preload{};
+  preload.struct_size = sizeof preload;
+  preload.threads = 1;
+  std::vector<std::uint64_t> done;
+  preload.user = &done;
+  preload.on_progress = [](const flashjit_preload_progress* progress, void* user) {
+    static_cast<std::vector<std::uint64_t>*>(user)->push_back(progress->done);
+    return static_cast<std::int32_t>(progress->done == 1);
+  };
+  for (flashjit_attention& problem : problems) problem.lse = reinterpret_cast<float*>(g_memory[4]);
+  REQUIRE(flashjit_preload(runtime.get(), problems, 3, &preload, &result) == FLASHJIT_OK);
+  CHECK(result.cancelled == 1);
+  CHECK(result.loaded == 1);
+  CHECK(done == std::vector<std::uint64_t>{0, 1});
+
+  const std::string file = (cache / "workload.jsonl").string();
+  std::ofstream(file)
+      << R"({"dtype": "fp16", "head_dim_qk": 64, "num_heads_q": 4, "seqlen_q": 128})";
+  fake->on_compile = [] { throw Error(ErrorCode::kCompileFailed, "planted"); };
+  CHECK(flashjit_preload_file(runtime.get(), file.c_str(), nullptr, &result) ==
+        FLASHJIT_COMPILE_FAILED);
+  CHECK(result.failed == 1);
+  CHECK_THAT(message(), ContainsSubstring("planted"));
+  CHECK_THAT(flashjit_last_error_variant(), ContainsSubstring("fwd_sm80_fp16"));
+  fake->on_compile = [] {};
+  CHECK(flashjit_preload_file(runtime.get(), file.c_str(), nullptr, nullptr) == FLASHJIT_OK);
+  CHECK(flashjit_preload_file(runtime.get(), nullptr, nullptr, nullptr) ==
+        FLASHJIT_INVALID_ARGUMENT);
+  CHECK(flashjit_preload_file(runtime.get(), "/no/such", nullptr, nullptr) == FLASHJIT_IO);
+  preload.threads = -1;
+  CHECK(flashjit_preload(runtime.get(), problems, 3, &preload, nullptr) ==
+        FLASHJIT_INVALID_ARGUMENT);
+}
+
+TEST_CASE("the C ABI pins a bundle") {
+  install_fake_device();
+  const TempDir directory;
+  std::ofstream(directory / "manifest.json") << "{}";
+  flashjit_options options = options_for(FLASHJIT_BACKEND_EMULATED);
+  options.bundles = directory.path().c_str();
+  const std::string digest(64, 'a');
+  options.bundle_digest = digest.c_str();
+  flashjit_runtime* runtime = nullptr;
+  CHECK(flashjit_create(&options, &runtime) == FLASHJIT_DATA);
+  CHECK_THAT(message(), ContainsSubstring("manifest.json"));
+  options.bundle_digest = "abc";
+  CHECK(flashjit_create(&options, &runtime) == FLASHJIT_INVALID_ARGUMENT);
 }
 
 TEST_CASE("the C ABI tells about device, variants and statistics") {

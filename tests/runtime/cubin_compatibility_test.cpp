@@ -1,5 +1,7 @@
 #include "runtime/cubin_compatibility.h"
 
+#include <algorithm>
+
 #include "support/catch.h"
 
 using namespace flashjit;
@@ -47,6 +49,26 @@ TEST_CASE("which cubin runs where") {
       CHECK(can_run(row.target, sm(kDevices[i], true)) == (row.runs[i] == 'x'));
     }
   }
+}
+
+TEST_CASE("what a device runs is listed with its own target first") {
+  for (const int cc : kDevices) {
+    const std::vector<Arch> targets = runnable_targets(sm(cc));
+    REQUIRE_FALSE(targets.empty());
+    CHECK(targets[0] == sm(cc));
+    // And every other one that the table has without a suffix.
+    const std::size_t column = static_cast<std::size_t>(
+        std::find(std::begin(kDevices), std::end(kDevices), cc) - kDevices);
+    std::size_t others = 0;
+    for (const Row& row : kRows) {
+      const bool other = !row.target.specific && row.target != sm(cc);
+      others += other && row.runs[column] == 'x' ? 1 : 0;
+    }
+    CHECK(targets.size() == 1 + others);
+    for (const Arch& target : targets) CHECK(can_run(target, sm(cc)));
+  }
+  CHECK(runnable_targets(sm(89)) == std::vector<Arch>{sm(89), sm(86), sm(80)});
+  CHECK(runnable_targets(sm(90, true)) == std::vector<Arch>{sm(90, true), sm(90)});
 }
 
 TEST_CASE("a driver must know the compiler's major and the target") {

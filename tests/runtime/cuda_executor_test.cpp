@@ -77,6 +77,7 @@ TEST_CASE("the device is described, and everything is handed back at the end") {
     CHECK(kernel->resources().registers == 99);
     CHECK(kernel->resources().dynamic_smem_bytes == smem_bytes(call.config));
     CHECK(fake.loaded_modules == 1);
+    CHECK(fake.loaded_functions == 1);  // now, not at the first launch
   }
   CHECK(fake.retained_contexts == 0);
   CHECK(fake.loaded_modules == 0);

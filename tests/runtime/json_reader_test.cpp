@@ -56,6 +56,7 @@ TEST_CASE("what is wrong is named") {
   CHECK_THAT(complaint(R"({"x": 1})", boolean), ContainsSubstring("not a boolean"));
   CHECK_THAT(complaint("[1]", text), ContainsSubstring("expected an object"));
   CHECK_THAT(complaint("{", text), ContainsSubstring("not JSON"));
+  CHECK_THAT(complaint(R"({"x": 1e999})", text), ContainsSubstring("too large"));
   CHECK_THAT(complaint(R"({"x": "1", "y": 2})",
                        [](JsonReader& r) {
                          r.text("x");

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <latch>
+#include <sstream>
 #include <thread>
 
 #include "kernel_table.h"
@@ -29,7 +30,7 @@ struct FakeKernel : LoadedKernel {
 class FakeExecutor : public Executor {
  public:
   Backend backend() const override { return Backend::kCuda; }
-  const DeviceInfo& device() const override { return device_; }
+  const DeviceInfo& device() const override { return info; }
   std::string compiler_build() const override {
     if (no_compiler) throw Error(ErrorCode::kNoCompiler, "no compiler here");
     return build;
@@ -68,15 +69,13 @@ class FakeExecutor : public Executor {
   bool no_compiler = false;
   std::string build = "fake 1";
   std::chrono::milliseconds compile_time{1};
-
- private:
-  DeviceInfo device_;
+  DeviceInfo info;  // sm_80, no driver
 };
 
 // A private cache directory for one test.
 struct Scratch {
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "flashjit-test-XXXXXX").string();
+  explicit Scratch(const fs::path& parent = fs::temp_directory_path()) {
+    std::string name = (parent / "flashjit-test-XXXXXX").string();
     REQUIRE(mkdtemp(name.data()) != nullptr);
     path = name;
     settings.cache_dir = path / "cache";
@@ -271,6 +270,133 @@ TEST_CASE("without a compiler the cache still serves what it has") {
   KernelRegistry registry = scratch.registry(executor);
   CHECK(code_of(registry, config_of(64)) == ErrorCode::kOk);
   CHECK(code_of(registry, config_of(128)) == ErrorCode::kNoCompiler);
+}
+
+TEST_CASE("offline, a cubin of an older GPU of the same major will do") {
+  Scratch scratch;
+  FakeExecutor executor;
+  executor.build = "nvrtc 13.0.1";
+  executor.info.driver_version = 13000;
+  const std::string made = scratch.registry(executor).get(config_of(64)).info.cache_key;
+  scratch.settings.offline = true;
+  const auto find_on = [&](int major, int minor) {
+    KernelConfig config = config_of(64);
+    config.arch = executor.info.arch = {major, minor, false};
+    KernelRegistry registry = scratch.registry(executor);
+    return code_of(registry, config) == ErrorCode::kOk ? registry.get(config).info.cache_key
+                                                       : std::string("not found");
+  };
+  CHECK(find_on(8, 0) == made);
+  CHECK(find_on(8, 6) == made);
+  CHECK(find_on(8, 9) == made);
+  CHECK(find_on(8, 7) == "not found");  // Tegra
+  CHECK(find_on(7, 5) == "not found");
+  CHECK(find_on(9, 0) == "not found");
+  // One of its own comes first.
+  scratch.settings.offline = false;
+  KernelConfig own = config_of(64);
+  own.arch = {8, 6, false};
+  const std::string own_key = scratch.registry(executor).get(own).info.cache_key;
+  scratch.settings.offline = true;
+  CHECK(find_on(8, 6) == own_key);
+  CHECK(find_on(8, 0) == made);
+  CHECK(executor.compiles == 2);
+}
+
+TEST_CASE("offline, an entry too new for the driver says so, and an older one is used instead") {
+  Scratch scratch;
+  FakeExecutor executor;
+  executor.build = "nvrtc 13.0.1";
+  scratch.registry(executor).get(config_of(64));
+  executor.info.driver_version = 12080;
+  scratch.settings.offline = true;
+  KernelRegistry refused = scratch.registry(executor);
+  try {
+    refused.get(config_of(64));
+    FAIL("found it");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kNotSupported);
+    CHECK(error.variant() == "fwd_simt_bf16_d64_m64n64");
+    CHECK_THAT(error.what(),
+               ContainsSubstring("fwd_simt_bf16_d64_m64n64") && ContainsSubstring("CUDA 13.0") &&
+                   ContainsSubstring("CUDA 12.8") && ContainsSubstring("NVRTC 12"));
+  }
+  CHECK(executor.loads == 1);  // the driver was not even asked
+
+  scratch.settings.offline = false;
+  executor.build = "nvrtc 12.8.61";
+  scratch.registry(executor).get(config_of(64));
+  scratch.settings.offline = true;
+  KernelRegistry served = scratch.registry(executor);
+  CHECK(code_of(served, config_of(64)) == ErrorCode::kOk);
+}
+
+TEST_CASE("a cubin that the driver refuses carries the reason") {
+  const Scratch scratch;
+  FakeExecutor executor;
+  executor.build = "nvrtc 13.0.1";
+  executor.info.driver_version = 12080;
+  executor.fail_loads = 1;
+  KernelRegistry registry = scratch.registry(executor);
+  try {
+    registry.get(config_of(64));
+    FAIL("loaded");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kDriver);
+    CHECK_THAT(error.what(),
+               ContainsSubstring("refused") && ContainsSubstring("update the driver"));
+  }
+}
+
+TEST_CASE("a miss is counted once, whatever becomes of it") {
+  Scratch scratch;
+  FakeExecutor executor;
+  KernelRegistry registry = scratch.registry(executor);
+  registry.get(config_of(64));
+  registry.get(config_of(64));
+  executor.fail_compile = true;
+  code_of(registry, config_of(128));
+  CHECK(registry.stats().misses == 2);
+  CHECK(registry.stats().compiles == 1);
+  scratch.settings.offline = true;
+  KernelRegistry offline = scratch.registry(executor);
+  offline.get(config_of(64));
+  code_of(offline, config_of(128));
+  CHECK(offline.stats().misses == 1);
+  CHECK(offline.stats().disk_hits == 1);
+}
+
+TEST_CASE("every flipped byte and every truncation of an entry is found and compiled again") {
+  // Thousands of entries are published: in memory, where that costs no disk its time.
+  const bool has_shm = ::access("/dev/shm", W_OK) == 0;
+  Scratch scratch(has_shm ? fs::path("/dev/shm") : fs::temp_directory_path());
+  FakeExecutor executor;
+  executor.compile_time = std::chrono::milliseconds(0);
+  scratch.registry(executor).get(config_of(64));
+  const fs::path file = files_below(*scratch.settings.cache_dir).at(0);
+  std::ostringstream original;
+  original << std::ifstream(file, std::ios::binary).rdbuf();
+  const std::string good = original.str();
+  REQUIRE(good.size() > 500);
+
+  const auto recovers = [&](const std::string& damaged) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << damaged;
+    const int before = executor.compiles;
+    KernelRegistry registry = scratch.registry(executor);
+    const VariantInfo& info = registry.get(config_of(64)).info;
+    // compile_ms is the fake's constant, so the entry that is written again has the same bytes.
+    std::ostringstream repaired;
+    repaired << std::ifstream(file, std::ios::binary).rdbuf();
+    return info.origin == VariantOrigin::kCompiled && executor.compiles == before + 1 &&
+           registry.stats().corrupt_entries > 0 && repaired.str() == good;
+  };
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string damaged = good;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << i % 8));
+    if (!recovers(damaged)) FAIL("byte " << i << " flipped");
+    if (!recovers(good.substr(0, i))) FAIL("cut to " << i << " bytes");
+  }
+  CHECK(scratch.registry(executor).get(config_of(64)).info.origin == VariantOrigin::kDiskCache);
 }
 
 TEST_CASE("the table finds every kernel through its growth, beside readers") {

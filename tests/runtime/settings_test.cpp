@@ -45,11 +45,15 @@ TEST_CASE("the cache directory: explicit, XDG, HOME, none") {
   CHECK(read_settings().cache_dir == fs::path("/some where/größer"));
   environment.set("FLASHJIT_CACHE_DIR", "here");
   CHECK(read_settings().cache_dir == fs::current_path() / "here");
+  CHECK_FALSE(read_settings().cache_dir_missing);
   environment.set("FLASHJIT_CACHE_DIR", "off");
   CHECK_FALSE(read_settings().cache_dir.has_value());
+  CHECK_FALSE(read_settings().cache_dir_missing);  // this is what was asked for
   environment.set("FLASHJIT_CACHE_DIR", "");
   environment.set("HOME", std::nullopt);
   CHECK_FALSE(read_settings().cache_dir.has_value());
+  CHECK(read_settings().cache_dir_missing);
+  CHECK_FALSE(effective_settings(Options{.cache_dir = "/here"}).cache_dir_missing);
 }
 
 TEST_CASE("well-formed variables are read") {

@@ -111,6 +111,7 @@ typedef struct flashjit_options {
   double tune_seconds;    /* of one problem on its first use; 0: from the environment, else 10 */
   int32_t tune;           /* flashjit_tune */
   int32_t reserved;
+  const char* bundle_digest; /* NULL, or hex SHA-256 of the manifest.json of the one bundle */
 } flashjit_options;
 
 /* What one call uses. Text is NUL-terminated, shortened if need be. */
@@ -148,6 +149,7 @@ typedef struct flashjit_stats {
   size_t struct_size;
   uint64_t memory_hits, bundle_hits, disk_hits, compiles, corrupt_entries;
   double compile_ms;
+  uint64_t misses; /* look-ups that no layer answered */
 } flashjit_stats;
 
 typedef struct flashjit_runtime flashjit_runtime;
@@ -196,3 +198,5 @@ FLASHJIT_API const char* flashjit_version(void);                       /* "0.1.0
 #ifdef __cplusplus
 }
 #endif
+
+#include "flashjit/c_api_preload.h"

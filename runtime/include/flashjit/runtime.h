@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -131,6 +133,35 @@ struct Stats {
   std::uint64_t compiles = 0;
   std::uint64_t corrupt_entries = 0;
   double compile_ms = 0;
+  std::uint64_t misses = 0;  // look-ups that no layer answered: compiled, failed, or offline
+};
+
+// How far a preload is: told before the first variant and after each.
+struct PreloadProgress {
+  std::size_t done = 0, total = 0;       // distinct variants; done counts the failed ones too
+  std::size_t compiled = 0, failed = 0;  // of those that are done
+  double seconds_left = 0;               // as the pace so far has it; 0 before the first
+  std::string variant;                   // the one that was finished last
+};
+
+struct PreloadOptions {
+  // Variants at once; 0: as many as the cores and the free memory of this process allow.
+  int threads = 0;
+  // Never called twice at once. False cancels: what is under way is finished, the rest is left.
+  std::function<bool(const PreloadProgress&)> on_progress = {};
+};
+
+// One distinct variant. Of one that failed, `error` says why and `info` has what was known.
+struct PreloadedVariant {
+  VariantInfo info;
+  std::string error;  // "" when it is loaded
+  ErrorCode error_code = ErrorCode::kOk;
+  std::size_t problem = 0;  // the first that needs it: its index, or its line in the file
+};
+
+struct PreloadResult {
+  std::vector<PreloadedVariant> variants;  // those that were tried, in the order of first need
+  bool cancelled = false;
 };
 
 // Thread-safe. Calls are asynchronous on the caller's stream and never synchronise; the first call
@@ -149,6 +180,17 @@ class FLASHJIT_API Runtime {
 
   // Compiles or loads what forward(args) would use, without running it; data pointers may be null.
   VariantInfo prepare(const AttentionArgs& args);
+
+  // prepare() for many, in parallel: compiles what no layer has and loads every module now, so that
+  // nothing is loaded later inside a graph capture. A variant that fails is a row with its error
+  // and stops no other. Each variant is in the cache as soon as it is compiled: whatever ends a
+  // preload, the next one goes on from there. Throws Error(kInvalidArgument) with the index of a
+  // problem that is no legal call; what on_progress throws comes out after the variants under way.
+  PreloadResult preload(std::span<const AttentionArgs> problems,
+                        const PreloadOptions& options = {});
+  // The same of a workload file, as FLASHJIT_RECORD writes it. Throws Error(kIo), and Error(kData)
+  // with the line that is malformed or illegal.
+  PreloadResult preload(const std::filesystem::path& workload, const PreloadOptions& options = {});
 
   // Bytes of AttentionArgs::workspace that forward(args) wants; 0 for most variants. With a null
   // workspace the runtime allocates on the stream (cuMemAllocAsync).

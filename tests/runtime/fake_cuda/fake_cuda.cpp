@@ -2,7 +2,9 @@
 // what the CUDA executor asks of it.
 #include "fake_cuda.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 
 using flashjit::test::FakeCuda;
@@ -11,6 +13,7 @@ using flashjit::test::FakePointer;
 namespace {
 
 FakeCuda state;
+std::mutex mutex;  // of state, where threads meet: contexts and modules
 
 template <typename Handle>
 Handle handle(std::uintptr_t number) {
@@ -22,14 +25,23 @@ void note(const char* what, CUstream stream) {
                               std::to_string(reinterpret_cast<std::uintptr_t>(stream)));
 }
 
-void seen(const char* function) { state.calls.emplace_back(function); }
+void seen(const char* function) {
+  const std::lock_guard lock(mutex);
+  state.calls.emplace_back(function);
+}
+
+// What a program under test is told by its environment, else the state.
+int number(const char* variable, int otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::atoi(text);
+}
 
 int device_attribute(CUdevice_attribute attribute) {
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
-      return state.major;
+      return number("FAKE_CUDA_CC", 10 * state.major + state.minor) / 10;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
-      return state.minor;
+      return number("FAKE_CUDA_CC", 10 * state.major + state.minor) % 10;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
       return 132;
     case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
@@ -53,7 +65,7 @@ CUresult cuInit(unsigned) {
 }
 CUresult cuDriverGetVersion(int* version) {
   seen(__func__);
-  return *version = 13000, CUDA_SUCCESS;
+  return *version = number("FAKE_CUDA_DRIVER", 13000), CUDA_SUCCESS;
 }
 CUresult cuDeviceGetCount(int* count) {
   seen(__func__);
@@ -107,18 +119,26 @@ CUresult cuCtxSetCurrent(CUcontext context) {
 
 CUresult cuModuleLoadDataEx(CUmodule* module, const void*, unsigned, CUjit_option*, void**) {
   seen(__func__);
+  const std::lock_guard lock(mutex);
   if (state.module_load_result != CUDA_SUCCESS) return state.module_load_result;
   *module = handle<CUmodule>(1);
   return ++state.loaded_modules, CUDA_SUCCESS;
 }
 CUresult cuModuleUnload(CUmodule) {
   seen(__func__);
+  const std::lock_guard lock(mutex);
   return --state.loaded_modules, CUDA_SUCCESS;
 }
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char* name) {
   seen(__func__);
+  const std::lock_guard lock(mutex);
   state.functions.push_back(name);
   return *function = handle<CUfunction>(state.functions.size()), CUDA_SUCCESS;
+}
+CUresult cuFuncLoad(CUfunction) {
+  seen(__func__);
+  const std::lock_guard lock(mutex);
+  return ++state.loaded_functions, CUDA_SUCCESS;
 }
 CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) {
   seen(__func__);

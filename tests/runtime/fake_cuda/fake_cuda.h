@@ -1,5 +1,8 @@
 // What the fake libcuda has been told to be and what was asked of it. A test opens the same library
 // as the code under test and reads this.
+//
+// Two variables speak to the fake of another process: FAKE_CUDA_DRIVER, the driver's version
+// (12080), and FAKE_CUDA_CC, the compute capability (86).
 #pragma once
 
 #include <cuda.h>
@@ -51,6 +54,7 @@ struct FakeCuda {
   CUcontext current = nullptr;
   int retained_contexts = 0;
   int loaded_modules = 0;
+  int loaded_functions = 0;  // by cuFuncLoad
   int live_allocations = 0;
   int pointer_queries = 0;
   std::vector<std::string> functions;  // by name; the handle is the number
