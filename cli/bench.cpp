@@ -5,7 +5,9 @@
 #include "variant_name.h"
 
 #include "autotune/measure.h"
+#include "cli/bench_compile.h"
 #include "cli/bench_host.h"
+#include "cli/bench_ladder.h"
 #include "cli/bench_start.h"
 #include "cli/bench_tuned.h"
 #include "cli/problem_sets.h"
@@ -28,8 +30,10 @@ struct BenchOptions {
   std::vector<std::string> families;
   std::string variant;
   int device = 0;
-  bool grid = false, host = false, warm_l2 = false, tuned_grid = false;
+  bool grid = false, host = false, warm_l2 = false, tuned_grid = false, ladder = false,
+       compile = false;
   BenchTunedOptions tuned;
+  std::vector<int> head_dims{64, 80, 128, 192, 256};
   std::string start, start_cache;  // this process is one of --host's own
   MeasurePolicy policy;
 };
@@ -138,6 +142,7 @@ int run_bench(const BenchOptions& options, Report& report) {
     tuned.device = options.device;
     return bench_tuned(tuned, options.problem.problem().dtype, report);
   }
+  if (options.compile) return bench_compile(options.head_dims, options.tuned.out, report);
   const Settings settings = read_settings();
   const GpuSession gpu(settings, options.device);
   const Device& device = gpu.device();
@@ -145,9 +150,10 @@ int run_bench(const BenchOptions& options, Report& report) {
   report.value("driver_version", device.info().driver_version);
   const AttentionProblem problem = options.problem.problem();
   if (options.host) return bench_host(problem, device, report);
-  std::vector<Contender> contenders = make_contenders(options, device.info().arch);
   MeasurePolicy policy = options.policy;
   policy.cold_l2 = !options.warm_l2;
+  if (options.ladder) return bench_ladder(problem, device, policy, options.tuned.out, report);
+  std::vector<Contender> contenders = make_contenders(options, device.info().arch);
   const std::vector<AttentionProblem> problems =
       options.grid ? grid_problems(problem.dtype) : std::vector<AttentionProblem>{problem};
   Table table = bench_table();
@@ -196,7 +202,21 @@ void add_bench(Program& program) {
       "--records",
       options->tuned.records,
       "Records of --tuned-grid, a directory or a file; default: all that forward sees");
-  command.add_option("--out", options->tuned.out, "File for the result of --tuned-grid, as JSON");
+  command.add_option(
+      "--out", options->tuned.out, "File for the result of --tuned-grid, --ladder or --compile");
+  auto* ladder = command.add_flag("--ladder",
+                                  options->ladder,
+                                  "What each technique of the Hopper kernel gives, at --seqlen: "
+                                  "added, and switched off, one at a time");
+  auto* compile = command.add_flag("--compile",
+                                   options->compile,
+                                   "NVRTC's time for the sm90 variants that can be chosen; no GPU");
+  command.add_option("--head-dims", options->head_dims, "Of --compile, with commas between")
+      ->delimiter(',')
+      ->check(CLI::Range(8, 256))
+      ->needs(compile)
+      ->capture_default_str();
+  ladder->excludes(compile);
   command.add_flag(
       "--host", options->host, "Host time: warm call beside a bare launch, first call, disk hit");
   command.add_option("--start", options->start)->group("");

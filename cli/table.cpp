@@ -38,6 +38,10 @@ void Table::row(std::vector<Json> cells) {
   rows_.push_back(std::move(cells));
 }
 
+void Table::append(const Table& other) {
+  for (const std::vector<Json>& cells : other.rows_) row(cells);
+}
+
 std::string Table::text(int indent) const {
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   std::vector<std::string> lines(rows_.size() + 1, margin);

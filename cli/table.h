@@ -26,6 +26,8 @@ class Table {
 
   // One cell per column; null means "not known" or "does not apply" and is shown as a dash.
   void row(std::vector<Json> cells);
+  // The rows of a table with the same columns.
+  void append(const Table& other);
 
   bool empty() const { return rows_.empty(); }
   std::size_t size() const { return rows_.size(); }

@@ -1,13 +1,11 @@
 // Every kernel family on the GPU against the oracle: the same cases that every other backend must
 // solve.
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <limits>
-#include <mutex>
 #include <thread>
 
-#include "flashjit/error.h"
+#include "gpu/check_cases.h"
 #include "gpu/cuda_test_device.h"
 #include "support/catch.h"
 #include "support/check_attention.h"
@@ -18,60 +16,16 @@ namespace flashjit::test {
 namespace {
 
 Options options_for(Family family) {
-  return {.backend = Backend::kCuda, .family = family, .cache_dir = build_dir() / "gpu_test_cache"};
+  Options options = gpu_options();
+  options.family = family;
+  return options;
 }
 
-struct Tally {
-  int run = 0, not_supported = 0;
-  std::vector<std::string> failures;
-};
-
-// Checks one case; a case that the family does not have is counted, everything else is a failure.
-void check_case(CudaTestDevice& device, const AttentionCase& c, std::mutex& mutex, Tally& tally) {
-  std::string failure;
-  bool supported = true;
-  try {
-    const Verdict verdict = check_attention(device, c, fresh_seed());
-    failure = verdict.ok ? "" : verdict.message;
-  } catch (const Error& error) {
-    supported = error.code() != ErrorCode::kNotSupported;
-    failure = supported ? name_of(c) + ": " + error.what() : "";
-  }
-  device.release();
-  const std::lock_guard lock(mutex);
-  ++(supported ? tally.run : tally.not_supported);
-  if (!failure.empty()) {
-    tally.failures.push_back(failure);
-  }
-}
-
-// The oracle and the first compilation of a variant take most of the time, so threads share the
-// cases; that many threads use one Runtime is a test as well.
 Tally check_cases(Family family, const std::vector<AttentionCase>& cases, unsigned num_threads) {
   Runtime runtime(options_for(family));
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  Tally tally;
-  const auto work = [&] {
-    CudaTestDevice device(runtime);
-    for (std::size_t i = next++; i < cases.size(); i = next++) {
-      check_case(device, cases[i], mutex, tally);
-    }
-  };
-  std::vector<std::jthread> threads;
-  for (unsigned i = 1; i < num_threads; ++i) {
-    threads.emplace_back(work);
-  }
-  work();
-  threads.clear();  // joins
-  return tally;
-}
-
-void require_all_right(const Tally& tally) {
-  CHECK(tally.run > 0);
-  for (const std::string& failure : tally.failures) {
-    FAIL_CHECK(failure);
-  }
+  std::vector<RuntimeCase> all;
+  for (const AttentionCase& c : cases) all.push_back({&runtime, c});
+  return check_cases(all, num_threads);
 }
 
 bool runs_here(Family family) {

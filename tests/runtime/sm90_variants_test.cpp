@@ -1,6 +1,7 @@
 // Compiles the sm90 variants that the heuristic can choose: no spill, no warning of ptxas (C7510:
 // wgmma serialised, C7508: setmaxnreg ignored, …), and mainloops whose descriptors stay in uniform
 // registers. Each of these costs 5 – 50 % of the speed and none of them a wrong result.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
@@ -21,25 +22,48 @@ namespace {
 // More would be descriptors that travel through R2UR for every wgmma (13 … 48 were seen).
 constexpr int kMaxR2urInMainloop = 3;
 
-std::vector<KernelConfig> selectable_configs(const std::vector<int>& head_dims, bool every) {
+// The tilings that default_sm90_tiling() returns for any shape: from one row to 32k, from one head
+// to what fills a GPU many times.
+std::vector<Tiling> chosen_tilings(const Problem& problem) {
+  std::vector<Tiling> chosen;
+  for (int seqlen = 1; seqlen <= 32768; seqlen *= 2) {
+    for (int pairs = 1; pairs <= 2048; pairs *= 2) {
+      ProblemShape shape;
+      shape.batch = 1;
+      shape.num_heads_q = shape.num_heads_kv = pairs;
+      shape.seqlen_q = shape.seqlen_kv = seqlen;
+      const Tiling tiling = default_sm90_tiling(problem, shape, {9, 0, true}, 132).value();
+      if (std::find(chosen.begin(), chosen.end(), tiling) == chosen.end()) chosen.push_back(tiling);
+    }
+  }
+  return chosen;
+}
+
+Problem problem_of(int head_dim, MaskKind mask, bool lse, Dtype dtype) {
+  return {.dtype = dtype,
+          .head_dim_qk = head_dim,
+          .head_dim_v = head_dim == 192 ? 128 : head_dim,
+          .mask = mask,
+          .return_lse = lse};
+}
+
+void append_chosen(std::vector<KernelConfig>& configs, const Problem& problem) {
+  for (const Tiling& tiling : chosen_tilings(problem))
+    configs.push_back({problem, tiling, {9, 0, true}});
+}
+
+// The LSE changes the epilogue only (and row_sum_by_mma), the dtype only names of instructions: one
+// of the two each is enough.
+std::vector<KernelConfig> configs_of(const std::vector<int>& head_dims) {
   std::vector<KernelConfig> configs;
   for (const int head_dim : head_dims) {
-    for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
-      for (const bool lse : {false, true}) {
-        // The LSE changes the epilogue only (and row_sum_by_mma): one of the two is enough.
-        if (!every && lse != (mask == MaskKind::kCausal)) continue;
-        const Problem problem = {.dtype = lse ? Dtype::kFp16 : Dtype::kBf16,
-                                 .head_dim_qk = head_dim,
-                                 .head_dim_v = head_dim == 192 ? 128 : head_dim,
-                                 .mask = mask,
-                                 .return_lse = lse};
-        for (const Tiling& tiling : sm90_default_candidates(problem))
-          configs.push_back({problem, tiling, {9, 0, true}});
-      }
-    }
+    append_chosen(configs, problem_of(head_dim, MaskKind::kNone, false, Dtype::kBf16));
+    append_chosen(configs, problem_of(head_dim, MaskKind::kCausal, true, Dtype::kFp16));
   }
   return configs;
 }
+
+constexpr int kUsual[] = {64, 80, 128, 192, 256};
 
 // What is wrong with a variant, or "".
 std::string find_faults(const KernelConfig& config,
@@ -99,14 +123,50 @@ void check_configs(const std::vector<KernelConfig>& configs) {
 }  // namespace
 
 TEST_CASE("default sm90 variants of usual head dims compile as they should") {
-  check_configs(selectable_configs({64, 80, 128, 192, 256}, false));
+  check_configs(configs_of({std::begin(kUsual), std::end(kUsual)}));
 }
 
-// Minutes on a small machine: runtime_tests "[every]".
-TEST_CASE("default sm90 variants of every head dim compile as they should", "[.][every]") {
-  std::vector<int> head_dims;
-  for (int head_dim = 8; head_dim <= 256; head_dim += 8) head_dims.push_back(head_dim);
-  check_configs(selectable_configs(head_dims, true));
+// Masks, LSE and dtypes take turns from head dim to head dim, so that a small machine can do it.
+TEST_CASE("default sm90 variants of all other head dims compile as they should") {
+  std::vector<KernelConfig> configs;
+  for (int head_dim = 8; head_dim <= 256; head_dim += 8) {
+    if (std::find(std::begin(kUsual), std::end(kUsual), head_dim) != std::end(kUsual)) continue;
+    const int turn = head_dim / 8;
+    append_chosen(configs,
+                  problem_of(head_dim,
+                             turn % 2 ? MaskKind::kCausal : MaskKind::kNone,
+                             turn / 2 % 2 != 0,
+                             turn / 4 % 2 ? Dtype::kFp16 : Dtype::kBf16));
+  }
+  check_configs(configs);
+}
+
+// All of them with everything: minutes on a small machine. runtime_tests "[every]".
+TEST_CASE("default sm90 variants of every problem compile as they should", "[.][every]") {
+  std::vector<KernelConfig> configs;
+  for (int head_dim = 8; head_dim <= 256; head_dim += 8) {
+    for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
+      for (const bool lse : {false, true}) {
+        for (const Dtype dtype : {Dtype::kBf16, Dtype::kFp16})
+          append_chosen(configs, problem_of(head_dim, mask, lse, dtype));
+      }
+    }
+  }
+  check_configs(configs);
+}
+
+TEST_CASE("what is chosen is among the candidates, and shapes make a difference") {
+  for (int head_dim = 8; head_dim <= 256; head_dim += 8) {
+    for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
+      CAPTURE(head_dim, mask == MaskKind::kCausal);
+      const Problem problem = problem_of(head_dim, mask, false, Dtype::kBf16);
+      const std::vector<Tiling> all = sm90_default_candidates(problem);
+      const std::vector<Tiling> chosen = chosen_tilings(problem);
+      CHECK(chosen.size() >= 2);
+      for (const Tiling& tiling : chosen)
+        CHECK(std::find(all.begin(), all.end(), tiling) != all.end());
+    }
+  }
 }
 
 TEST_CASE("the lint sees loops, descriptor moves and spills") {

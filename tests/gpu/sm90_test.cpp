@@ -1,0 +1,264 @@
+// What is special to the Hopper family: every tiling that the heuristic can choose, which depends
+// on shapes that are too large for an oracle; shapes that its schedules and epilogues care about; a
+// thousand runs that agree to the last bit, on several streams at once; and what it leaves to sm80.
+#include <algorithm>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "gpu/check_cases.h"
+#include "gpu/cuda_test_device.h"
+#include "sm90_tiling.h"
+#include "support/captured_log.h"
+#include "support/catch.h"
+#include "support/check_attention.h"
+#include "variant_name.h"
+
+namespace flashjit::test {
+namespace {
+
+bool is_hopper() {
+  const Arch arch = gpu().info().arch;
+  return arch.major == 9 && arch.specific;
+}
+
+unsigned all_threads() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+Problem problem_of(const AttentionCase& c) {
+  return {.dtype = dtype_of(c.scalar),
+          .head_dim_qk = static_cast<int>(c.head_dim_qk),
+          .head_dim_v = static_cast<int>(c.head_dim_v),
+          .mask = c.causal ? MaskKind::kCausal : MaskKind::kNone,
+          .return_lse = c.lse};
+}
+
+// Several tiles of 64 … 256 rows with a short last one, several blocks of keys with a short last
+// one, and more keys than queries, so that a causal diagonal crosses blocks.
+AttentionCase tiling_case(int head_dim_qk, int head_dim_v, bool causal, Scalar scalar) {
+  return {.scalar = scalar,
+          .seqlen_q = 331,
+          .seqlen_kv = 587,
+          .heads_q = 2,
+          .heads_kv = 1,
+          .head_dim_qk = head_dim_qk,
+          .head_dim_v = head_dim_v,
+          .causal = causal,
+          .lse = scalar == Scalar::kFp16};
+}
+
+// A runtime for each default tiling of each case, and the case to be run with it.
+struct ForcedCases {
+  std::vector<std::unique_ptr<Runtime>> runtimes;
+  std::vector<RuntimeCase> cases;
+
+  void add(const AttentionCase& c, bool special = false) {
+    for (const Tiling& tiling : sm90_default_candidates(problem_of(c))) {
+      Options options = gpu_options();
+      options.tiling = tiling;
+      runtimes.push_back(std::make_unique<Runtime>(options));
+      const std::string name = variant_name({problem_of(c), tiling, gpu().info().arch});
+      cases.push_back({runtimes.back().get(), c, name, special});
+    }
+  }
+};
+
+struct HeadDims {
+  int qk, v;
+};
+constexpr HeadDims kHeadDims[] = {{64, 64}, {80, 80}, {128, 128}, {192, 128}, {256, 256}};
+
+// Beyond the list that all families share.
+std::vector<AttentionCase> hopper_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](AttentionCase c) {
+    for (const Scalar scalar : {Scalar::kBf16, Scalar::kFp16}) {
+      c.scalar = scalar;
+      cases.push_back(c);
+    }
+  };
+  const auto with = [](HeadDims dims, bool causal, auto change) {
+    AttentionCase c{.seqlen_q = 263,
+                    .seqlen_kv = 521,
+                    .heads_q = 2,
+                    .heads_kv = 2,
+                    .head_dim_qk = dims.qk,
+                    .head_dim_v = dims.v,
+                    .causal = causal};
+    change(c);
+    return c;
+  };
+  for (const bool causal : {false, true}) {
+    for (const HeadDims dims : {HeadDims{128, 128}, {192, 128}, {256, 256}, {72, 72}}) {
+      add(with(dims, causal, [](AttentionCase& c) { c.heads_q = 3, c.heads_kv = 1; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.layout = Layout::kBhsd; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.inputs = Inputs::kOutliers; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.inputs = Inputs::kLarge; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.seqlen_q = 1, c.heads_q = 16; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.seqlen_kv = 1; }));
+    }
+    for (const HeadDims dims : {HeadDims{128, 128}, {256, 256}}) {
+      add(with(dims, causal, [](AttentionCase& c) {
+        c.layout = Layout::kFused, c.seqlen_q = c.seqlen_kv, c.batch = 2;
+      }));
+    }
+    add(with({64, 64}, causal, [](AttentionCase& c) {
+      c.batch = 4, c.heads_q = 60, c.heads_kv = 60, c.seqlen_q = 131, c.seqlen_kv = 67;
+    }));
+    add(with({128, 128}, causal, [](AttentionCase& c) {
+      c.seqlen_q = 2039, c.seqlen_kv = 1021, c.heads_q = 1, c.heads_kv = 1;
+    }));
+  }
+  for (const HeadDims dims : kHeadDims) {
+    add(with(dims, true, [](AttentionCase& c) { c.top_left = true; }));
+    add(with(dims, true, [](AttentionCase& c) { c.top_left = true, c.seqlen_q = 701; }));
+    add(with(dims, true, [](AttentionCase& c) { c.seqlen_q = 701; }));  // rows that see nothing
+  }
+  return cases;
+}
+
+// O and LSE of one problem on the device, to be computed again and again.
+class Repeated {
+ public:
+  Repeated(Runtime& runtime, const AttentionCase& c)
+      : device_(runtime),
+        inputs_(make_inputs(c, fresh_seed())),
+        o_(c.scalar, {c.batch, c.seqlen_q, c.heads_q, c.head_dim_v}, c.layout),
+        lse_(Scalar::kFp32, {c.batch, c.heads_q, c.seqlen_q, 1}, Layout::kBshd) {
+    args_ = make_args(c, inputs_.q, inputs_.k, inputs_.v, o_, nullptr);
+    args_.q.data = device_.upload(inputs_.q.bytes()) + inputs_.q.data_offset();
+    args_.k.data = device_.upload(inputs_.k.bytes()) + inputs_.k.data_offset();
+    args_.v.data = device_.upload(inputs_.v.bytes()) + inputs_.v.data_offset();
+    device_o_ = device_.upload(o_.bytes());
+    args_.o.data = device_o_ + o_.data_offset();
+    device_lse_ = device_.upload(lse_.bytes());
+    if (c.lse) args_.lse = reinterpret_cast<float*>(device_lse_ + lse_.data_offset());
+  }
+
+  std::vector<std::byte> run() {
+    device_.forward(args_);
+    std::vector<std::byte> o(o_.bytes().size()), lse(lse_.bytes().size());
+    device_.download(device_o_, o);
+    device_.download(device_lse_, lse);
+    o.insert(o.end(), lse.begin(), lse.end());
+    return o;
+  }
+
+ private:
+  CudaTestDevice device_;
+  CaseInputs inputs_;
+  HostTensor o_, lse_;
+  AttentionArgs args_;
+  std::byte* device_o_ = nullptr;
+  std::byte* device_lse_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("every tiling that the Hopper heuristic can choose computes attention") {
+  if (!is_hopper()) return;
+  ForcedCases forced;
+  for (const HeadDims dims : kHeadDims) {
+    for (const bool causal : {false, true}) {
+      for (const Scalar scalar : {Scalar::kBf16, Scalar::kFp16})
+        forced.add(tiling_case(dims.qk, dims.v, causal, scalar));
+    }
+  }
+  CHECK(forced.cases.size() >= 40);
+  const Tally tally = check_cases(forced.cases, all_threads());
+  CHECK(tally.not_supported == 0);
+  require_all_right(tally);
+}
+
+// Every epilogue has its own way to write rows again that a masked NaN of V has reached.
+TEST_CASE("with every Hopper tiling a NaN or infinity reaches the rows that see it and no others") {
+  if (!is_hopper()) return;
+  ForcedCases forced;
+  for (const HeadDims dims : kHeadDims) {
+    for (const bool top_left : {false, true}) {
+      AttentionCase c = tiling_case(dims.qk, dims.v, true, Scalar::kBf16);
+      c.top_left = top_left;
+      forced.add(c, /*special=*/true);
+    }
+  }
+  require_all_right(check_cases(forced.cases, all_threads()));
+}
+
+TEST_CASE("the Hopper family solves more head dims, groups, layouts and alignments") {
+  if (!is_hopper()) return;
+  Options options = gpu_options();
+  options.family = Family::kSm90;
+  Runtime runtime(options);
+  std::vector<RuntimeCase> cases;
+  for (const AttentionCase& c : hopper_cases()) cases.push_back({&runtime, c});
+  const Tally tally = check_cases(cases, all_threads());
+  CHECK(tally.not_supported == 0);
+  require_all_right(tally);
+}
+
+// Two variants with three and four warpgroups: their ping-pong, skip and epilogue under racecheck.
+TEST_CASE("Hopper tilings with many warpgroups have no race", "[sanitizer]") {
+  if (!is_hopper()) return;
+  ForcedCases forced;
+  AttentionCase c = tiling_case(64, 64, true, Scalar::kBf16);
+  c.seqlen_q = 200, c.seqlen_kv = 330;
+  forced.add(c);
+  forced.add(c, /*special=*/true);
+  std::erase_if(forced.cases,
+                [](const RuntimeCase& one) { return one.name.find("_m64n") != one.name.npos; });
+  require_all_right(check_cases(forced.cases, 1));
+}
+
+TEST_CASE("a thousand runs on four streams at once agree to the last bit") {
+  if (!is_hopper()) return;
+  constexpr int kStreams = 4, kRuns = 250;
+  std::vector<AttentionCase> cases;
+  for (const HeadDims dims : {HeadDims{64, 64}, {128, 128}, {192, 128}, {256, 256}}) {
+    AttentionCase c = tiling_case(dims.qk, dims.v, true, Scalar::kBf16);
+    c.heads_q = c.heads_kv = 5;
+    cases.push_back(c);
+    c.causal = false, c.scalar = Scalar::kFp16, c.lse = true;
+    cases.push_back(c);
+  }
+  ForcedCases forced;
+  for (const AttentionCase& c : cases) forced.add(c);
+  require_all_right(check_cases(forced.cases, all_threads()));  // and compiles in parallel
+  std::mutex mutex;
+  std::string different;
+  for (const RuntimeCase& one : forced.cases) {
+    std::latch start(kStreams);
+    const auto work = [&] {
+      Repeated repeated(*one.runtime, one.test_case);
+      start.arrive_and_wait();
+      const std::vector<std::byte> first = repeated.run();
+      int other = 0;
+      for (int i = 1; i < kRuns; ++i) other += repeated.run() != first;
+      const std::lock_guard lock(mutex);
+      if (other != 0) different += one.name + ": " + std::to_string(other) + " runs differ\n";
+    };
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kStreams; ++i) threads.emplace_back(work);
+  }
+  CHECK_THAT(different, Catch::Matchers::Equals(""));
+}
+
+TEST_CASE("what Hopper's kernel cannot run goes to sm80, and the log says why at debug") {
+  if (!is_hopper()) return;
+  CapturedLog log;
+  log.logger->set_level(spdlog::level::debug);
+  Options options = gpu_options();
+  options.logger = log.logger;
+  Runtime runtime(options);
+  CudaTestDevice device(runtime);
+  const AttentionCase c{.seqlen_q = 113, .seqlen_kv = 257, .causal = true, .scale = -0.2f};
+  const Verdict verdict = check_attention(device, c, fresh_seed());
+  INFO(verdict.message);
+  CHECK(verdict.ok);
+  const std::vector<VariantInfo> loaded = runtime.loaded_variants();
+  REQUIRE(loaded.size() == 1);
+  CHECK(loaded.front().config.tiling.family == Family::kSm80);
+  CHECK_THAT(log.text.str(), ContainsSubstring("[debug]"));
+  CHECK_THAT(log.text.str(), ContainsSubstring("sm90"));
+}
+
+}  // namespace flashjit::test
