@@ -11,6 +11,7 @@
 #include "cli/problem_sets.h"
 #include "cli/program.h"
 #include "cli/timed_pairs.h"
+#include "cli/tune.h"
 #include "cli/variants.h"
 #include "posix_file.h"
 #include "select.h"
@@ -114,7 +115,7 @@ Json document(const CudaTuningDevice& device, const Table& table, double gain, d
 int bench_tuned(const BenchTunedOptions& options, Dtype dtype, Report& report) {
   const Settings settings = read_settings();
   const TuningRecords records = find_records(options, settings);
-  CudaTuningDevice device(settings, options.device, pair_policy(), make_logger({}, settings));
+  CudaTuningDevice device(settings, options.device, pair_policy(), tuning_logger(settings));
   const std::vector<Point> points = find_points(records, device, dtype);
   std::vector<TilingPair> pairs;
   for (const Point& point : points) pairs.push_back(point.pair);

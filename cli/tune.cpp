@@ -13,6 +13,7 @@
 #include "cli/problem_sets.h"
 #include "cli/tune_worker.h"
 #include "cli/variants.h"
+#include "cli/workload_tuning.h"
 #include "posix_file.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
@@ -134,12 +135,7 @@ void write_collection(const std::string& file, const fs::path& from, Report& rep
   std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
   if (records.empty())
     throw Error(ErrorCode::kData, from.string() + " holds no complete tuning record");
-  // The evidence that is shipped: winner and default. The rest stays where it was measured.
-  for (TuningRecord& r : records) {
-    std::erase_if(r.candidates, [&](const CandidateResult& c) {
-      return c.tiling != r.winner && c.time_us != r.default_us;
-    });
-  }
+  for (TuningRecord& r : records) r = finals_of(std::move(r));
   const std::string json = to_json(records);
   write_file_atomically(file, std::as_bytes(std::span(json)));
   report.value("exported", records.size());
@@ -251,6 +247,14 @@ std::vector<TuningProblem> tune_problems(const TuneOptions& options) {
   return problems;
 }
 
+// Of hundreds of candidates many compile with warnings; their times say enough. FLASHJIT_LOG=info
+// shows them.
+std::shared_ptr<spdlog::logger> tuning_logger(const Settings& settings) {
+  auto logger = make_logger({}, settings);
+  if (logger->level() == spdlog::level::warn) logger->set_level(spdlog::level::err);
+  return logger;
+}
+
 std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions& options,
                                                                const Settings& settings) {
   try {
@@ -264,7 +268,7 @@ std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions
     for (const int ordinal : ordinals) {
       opening.push_back(std::async(std::launch::async, [&, ordinal] {
         auto device = std::make_unique<CudaTuningDevice>(
-            settings, ordinal, tuning_policy(), make_logger({}, settings));
+            settings, ordinal, tuning_policy(), tuning_logger(settings));
         return options.isolate ? make_isolated_device(std::move(device), ordinal)
                                : std::unique_ptr<TuningDevice>(std::move(device));
       }));

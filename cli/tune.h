@@ -41,4 +41,6 @@ int tune_compare(const TuneOptions& options, Report& report);
 std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions& options,
                                                                const Settings& settings);
 
+std::shared_ptr<spdlog::logger> tuning_logger(const Settings& settings);
+
 }  // namespace flashjit::cli

@@ -50,7 +50,7 @@ int tune_compare(const TuneOptions& options, Report& report) {
   TuneOptions first_device = options;
   if (first_device.devices.empty()) first_device.devices = {0};
   CudaTuningDevice device(
-      settings, first_device.devices.front(), pair_policy(), make_logger({}, settings));
+      settings, first_device.devices.front(), pair_policy(), tuning_logger(settings));
   const std::vector<PairTiming> timings = time_pairs(device, pairs, report);
   Table table({{"problem", "problem"},
                {"first", "A"},

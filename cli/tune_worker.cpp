@@ -5,6 +5,7 @@
 
 #include "autotune/cuda_target.h"
 #include "autotune/isolated_target.h"
+#include "cli/tune.h"
 #include "workload.h"
 
 namespace flashjit::cli {
@@ -46,7 +47,7 @@ int run_worker(int ordinal) {
   const std::vector<WorkloadProblem> problems = parse_workload(line, "the problem");
   if (problems.size() != 1) throw Error(ErrorCode::kData, "a worker needs one problem");
   const Settings settings = read_settings();
-  CudaTuningDevice device(settings, ordinal, tuning_policy(), make_logger({}, settings));
+  CudaTuningDevice device(settings, ordinal, tuning_policy(), tuning_logger(settings));
   const auto target = device.open({problems[0].problem, problems[0].shape});
   // Its end is this process's business alone: no output of a command may follow on the socket.
   ::_exit(serve_target(*target, STDIN_FILENO));
