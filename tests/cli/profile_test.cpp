@@ -152,7 +152,8 @@ TEST_CASE("profile says what is wrong") {
 
 // By hand: one CTA with one warp's events, whose clock passes 2^32.
 TEST_CASE("a profile's clock may wrap around") {
-  const KernelConfig config = {.tiling = {.family = Family::kSimt, .num_warps = 1}};
+  KernelConfig config;
+  config.tiling = {.family = Family::kSimt, .num_warps = 1};
   const ProfileHeader header = {.tile_counter = {}, .num_ctas = 1, .capacity = 4};
   std::vector<std::byte> buffer = cli::empty_profile(config, header);
   const u32 start = 0xFFFFFF00u;

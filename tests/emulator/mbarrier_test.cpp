@@ -27,7 +27,7 @@ auto ring_of_one(Release release) {
     __syncthreads();
     for (u32 round = 0; round < 4; ++round) {
       if (threadIdx.x == 0) {
-        wait(barrier(kEmpty), round & 1 ^ 1);
+        wait(barrier(kEmpty), (round & 1) ^ 1);
         ptx::mbarrier_arrive(barrier(kFull));
       } else if (threadIdx.x >= 32) {
         release(round);
@@ -97,7 +97,7 @@ TEST_CASE(
       __syncthreads();
       for (u32 round = 0; round < 5; ++round) {
         if (threadIdx.x == 0) {
-          wait(barrier(kEmpty), round & 1 ^ 1);
+          wait(barrier(kEmpty), (round & 1) ^ 1);
           ptx::mbarrier_arrive(barrier(kFull));
         } else if (threadIdx.x == 32) {
           if (every_round || round % 2 == 0) wait(barrier(kFull), round & 1);
