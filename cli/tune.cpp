@@ -13,8 +13,6 @@
 #include "cli/problem_sets.h"
 #include "cli/tune_worker.h"
 #include "cli/variants.h"
-#include "cli/workload_tuning.h"
-#include "posix_file.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
 #include "variant_name.h"
@@ -129,19 +127,6 @@ void add_row(Table& table, const TuningOutcome& outcome) {
              outcome.error});
 }
 
-void write_collection(const std::string& file, const fs::path& from, Report& report) {
-  const auto logger = make_logger({}, read_settings());
-  std::vector<TuningRecord> records = read_records(from, *logger);
-  std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
-  if (records.empty())
-    throw Error(ErrorCode::kData, from.string() + " holds no complete tuning record");
-  for (TuningRecord& r : records) r = finals_of(std::move(r));
-  const std::string json = to_json(records);
-  write_file_atomically(file, std::as_bytes(std::span(json)));
-  report.value("exported", records.size());
-  report.note(fmt::format("{} records written to {}.", records.size(), file));
-}
-
 RunOptions run_options(const TuneOptions& options, const fs::path& directory, Report& report) {
   RunOptions run;
   run.tuner.shortlist = options.shortlist;
@@ -168,7 +153,7 @@ int run_tune(const TuneOptions& options, Report& report) {
   const bool nothing_to_tune = !options.export_file.empty() && options.workload.empty() &&
                                options.preset.empty() && !options.grid;
   if (nothing_to_tune) {
-    write_collection(options.export_file, directory, report);
+    tune_export(options.export_file, directory, report);
     return kExitOk;
   }
   const std::vector<TuningProblem> problems = tune_problems(options);
@@ -189,7 +174,7 @@ int run_tune(const TuneOptions& options, Report& report) {
   report.value("directory", directory.string());
   report.value("policy", devices.front()->policy());
   report.table("problems", "Tuned on " + devices.front()->info().name, table);
-  if (!options.export_file.empty()) write_collection(options.export_file, directory, report);
+  if (!options.export_file.empty()) tune_export(options.export_file, directory, report);
   if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
   return complete ? kExitOk : kExitFailure;
 }

@@ -1,6 +1,7 @@
 // The parts of `flashjit tune`: what it can be asked, and its modes.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ std::vector<TuningProblem> tune_problems(const TuneOptions& options);
 
 // --dry-run: the search space of each problem with its analytic rank. Needs no GPU.
 int tune_dry_run(const TuneOptions& options, Report& report);
+
+// --export: the complete records of the directory `from` as one file.
+void tune_export(const std::string& file, const std::filesystem::path& from, Report& report);
 
 // --compare: the winners of two sets of records in pairs.
 int tune_compare(const TuneOptions& options, Report& report);

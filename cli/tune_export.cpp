@@ -1,0 +1,33 @@
+// `flashjit tune --export`: the records of a directory as one file, the form in which
+// autotune/records/ carries them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/tune.h"
+#include "flashjit/error.h"
+#include "log.h"
+#include "posix_file.h"
+#include "tuning_record_files.h"
+
+namespace flashjit::cli {
+
+void tune_export(const std::string& file, const std::filesystem::path& from, Report& report) {
+  const auto logger = make_logger({}, read_settings());
+  std::vector<TuningRecord> records = read_records(from, *logger);
+  std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
+  if (records.empty())
+    throw Error(ErrorCode::kData, from.string() + " holds no complete tuning record");
+  // The evidence that is shipped: winner and default. The rest stays where it was measured.
+  for (TuningRecord& r : records) {
+    std::erase_if(r.candidates, [&](const CandidateResult& c) {
+      return c.tiling != r.winner && c.time_us != r.default_us;
+    });
+  }
+  const std::string json = to_json(records);
+  write_file_atomically(file, std::as_bytes(std::span(json)));
+  report.value("exported", records.size());
+  report.note(fmt::format("{} records written to {}.", records.size(), file));
+}
+
+}  // namespace flashjit::cli
