@@ -96,6 +96,7 @@ int main(int argc, char** argv) {
   add_tune(program);
   add_tune_worker(program);
   add_profile(program);
+  add_report(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

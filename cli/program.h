@@ -48,6 +48,7 @@ void add_bundle(Program& program);  // verify, import, diff
 void add_cache(Program& program);
 void add_tune(Program& program);
 void add_profile(Program& program);
+void add_report(Program& program);
 
 // Makes Backend::kEmulated known to this program. Throws Error(kNotSupported) in a build without
 // the emulator.

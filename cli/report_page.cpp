@@ -1,0 +1,69 @@
+#include "cli/report_page.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "flashjit/error.h"
+#include "runtime/embedded_sources.h"
+
+namespace flashjit {
+std::span<const EmbeddedFile> embedded_report_page();
+std::span<const EmbeddedFile> embedded_baselines();
+}  // namespace flashjit
+
+namespace flashjit::cli {
+namespace {
+
+std::string_view file_of(std::span<const EmbeddedFile> files, std::string_view path) {
+  for (const EmbeddedFile& file : files)
+    if (file.path == path) return file.text;
+  throw Error(ErrorCode::kInternal, fmt::format("{} was not embedded", path));
+}
+
+void replace(std::string& text, std::string_view mark, std::string_view by) {
+  const std::size_t at = text.find(mark);
+  if (at == std::string::npos)
+    throw Error(ErrorCode::kInternal, fmt::format("the page has no {}", mark));
+  text.replace(at, mark.size(), by);
+}
+
+// JSON that may stand in a <script>: no text of it can end the element or open a comment.
+std::string json_in_script(const Json& data) {
+  std::string text;
+  for (const char c : data.dump()) {
+    if (c == '<')
+      text += "\\u003c";
+    else
+      text += c;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string report_page(const Json& data) {
+  const std::span<const EmbeddedFile> files = embedded_report_page();
+  std::string page(file_of(files, "page.html"));
+  replace(page, "@@STYLE@@", file_of(files, "page.css"));
+  replace(page, "@@SCRIPT@@", file_of(files, "page.js"));
+  replace(page, "@@DATA@@", json_in_script(data));
+  return page;
+}
+
+void write_report_page(const std::filesystem::path& path,
+                       std::vector<TuningRecord> records,
+                       Toolchain& toolchain,
+                       Report& report) {
+  if (records.empty()) throw Error(ErrorCode::kData, "there is no tuning record to report on");
+  const std::string page = report_page(report_data(
+      {.records = std::move(records), .baseline = embedded_baseline()}, toolchain, report));
+  std::ofstream file(path, std::ios::binary);
+  file << page;
+  file.close();
+  if (!file) throw Error(ErrorCode::kIo, path.string() + " cannot be written");
+}
+
+std::string embedded_baseline() { return std::string(file_of(embedded_baselines(), "h100.json")); }
+
+}  // namespace flashjit::cli

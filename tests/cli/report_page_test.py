@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Opens the page of `flashjit report` in a headless browser and checks that its plots are drawn.
+
+FLASHJIT_PROGRAM is the program; FLASHJIT_BROWSER a Chromium (default: one of kBrowsers in PATH), or `none` where there
+is none on purpose: then the tests are skipped, with exit code 77. A browser that is merely missing is a failure.
+"""
+import html
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+kBrowsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
+
+# Run in the page when it has drawn itself: where every mark of every plot lies, relative to its plot, and what a click
+# changes. The answer becomes the text of the document.
+kProbe = """
+<script>
+"use strict";
+function marks(id, selector) {
+  const frame = document.getElementById(id).getBoundingClientRect();
+  const list = [...document.querySelectorAll(`#${id} ${selector}`)].map(mark => {
+    const box = mark.getBoundingClientRect(), style = getComputedStyle(mark);
+    return {width: box.width, height: box.height, painted: style.fill !== "none" || style.stroke !== "none", fill: style.fill,
+      inside: box.left >= frame.left - 1 && box.right <= frame.right + 1 && box.top >= frame.top - 1 && box.bottom <= frame.bottom + 1};
+  });
+  return {width: frame.width, height: frame.height, marks: list};
+}
+function look() {
+  return {
+    title: document.getElementById("problem-title").textContent,
+    heatmap: marks("heatmap", ".cell > rect"), winners: document.querySelectorAll("#heatmap .cell.winner").length,
+    failed: document.querySelectorAll("#heatmap .cell.failed").length,
+    comparison: marks("comparison", ".bar-mark"), ranking: marks("ranking", ".rank"), roofline: marks("roofline", ".point"),
+    roof: marks("roofline", ".roof"), mix: marks("mix", ".mix-part"),
+    rows: document.querySelectorAll("#problems tbody tr").length, variants: document.querySelectorAll("#variants tbody tr").length,
+    open: document.querySelectorAll("#code-body details.main-loop[open] pre").length,
+    folded: document.querySelectorAll("#code-body details:not(.main-loop):not([open]) pre").length,
+    wide: document.documentElement.scrollWidth > innerWidth,
+  };
+}
+const answer = {drawn: document.documentElement.dataset.drawn, errors: window.probeErrors, first: look()};
+document.querySelector('#problems tr[data-problem="1"] td').click();
+answer.second = look();
+const cell = document.querySelector("#heatmap .cell"), box = cell.getBoundingClientRect();
+cell.dispatchEvent(new MouseEvent("mousemove", {bubbles: true, clientX: box.left + 2, clientY: box.top + 2}));
+answer.tip = document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent;
+const paint = () => getComputedStyle(document.body).backgroundColor;
+const before = paint();
+document.getElementById("theme").click();
+answer.themes = [before, paint()];
+for (const tab of ["source", "PTX", "SASS"]) {
+  const button = document.querySelector(`#code-tabs [data-tab="${tab}"]`);
+  if (button) button.click();
+  answer[tab] = button ? document.getElementById("code-body").textContent.slice(0, 200000) : null;
+}
+document.documentElement.innerHTML = "<pre id=probe></pre>";
+document.getElementById("probe").textContent = JSON.stringify(answer);
+</script>
+"""
+kErrors = "<script>window.probeErrors = []; addEventListener('error', event => window.probeErrors.push(event.message));</script>"
+
+
+# Records as a tuner would write them; their times are made up and say so.
+kTiling = {"family": "sm80", "block_m": 64, "block_n": 64, "num_stages": 2, "num_q_stages": 1, "num_warps": 4,
+           "overlap": False, "ping_pong": False, "skip_masked": False, "row_sum_by_mma": False, "schedule": "one_tile",
+           "rescale": "lazy", "epilogue": "direct", "producer_regs": 0, "consumer_regs": 0}
+
+
+def candidate(block_m, block_n, time_us, error="", **others):
+    tiling = {**kTiling, "block_m": block_m, "block_n": block_n, **others}
+    return {"tiling": tiling, "time_us": time_us, "spread_us": 1.5, "error": error}
+
+
+def record(candidates, winner, default_us, seqlen, batch, heads, **problem):
+    return {
+        "schema": "flashjit-tuning-record/1",
+        "device": {"name": "NVIDIA H100 80GB HBM3", "sm_count": 132, "memory_clock_khz": 2619000},
+        "arch": {"major": 9, "minor": 0, "specific": True},
+        "problem": {"dtype": "bf16", "head_dim_qk": 64, "head_dim_v": 64, "mask": "none", "return_lse": False, **problem},
+        "bucket": {"seqlen_q": 1024, "seqlen_kv": 1024, "batch_heads": 1024, "heads_per_kv": 1},
+        "shape": {"batch": batch, "seqlen_q": seqlen, "seqlen_kv": seqlen, "num_heads_q": heads, "num_heads_kv": heads,
+                  "diagonal": 0, "softmax_scale": 0.125},
+        "winner": candidates[winner]["tiling"], "driver_version": 13000, "sources_digest": "none",
+        "winner_us": candidates[winner]["time_us"], "default_us": default_us, "policy": "made up for a test",
+        "sm_clock_mhz": 0, "date": "2026-01-02T03:04:05Z", "complete": True, "candidates": candidates}
+
+
+def make_records():
+    """One problem that the peers' baseline has, and one that it has not."""
+    return [
+        record([candidate(128, 64, 220.0), candidate(128, 64, 231.0, num_stages=1), candidate(64, 64, 260.0),
+                candidate(128, 128, 300.0), candidate(64, 128, 410.0), candidate(128, 96, 270.0),
+                candidate(64, 32, 0.0, "it spills"), candidate(128, 32, 250.0)], 0, 235.0, 512, 32, 32),
+        record([candidate(64, 64, 50.0), candidate(128, 64, 55.0), candidate(128, 128, 80.0)], 0, 55.0, 1000, 2, 4,
+               dtype="fp16", mask="causal"),
+    ]
+
+
+def write_records(folder):
+    for i, one in enumerate(make_records()):
+        pathlib.Path(folder, f"{i}.json").write_text(json.dumps(one))
+
+
+def find_browser():
+    named = os.environ.get("FLASHJIT_BROWSER")
+    return named or next((path for path in map(shutil.which, kBrowsers) if path), None)
+
+
+def run_program(*arguments):
+    program = os.environ["FLASHJIT_PROGRAM"]
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=600)
+
+
+def open_page(page, window="1280,2000"):
+    """What kProbe answers in `page`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "page.html")
+        text = page.replace("<head>", "<head>" + kErrors, 1).replace("</body>", kProbe + "</body>", 1)
+        path.write_text(text, encoding="utf-8")
+        # No sandbox: a browser that runs as root, as in a container, has none; the page is ours.
+        command = [find_browser(), "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={window}",
+                   f"--user-data-dir={folder}/profile", "--dump-dom", path.as_uri()]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    match = re.search(r'<pre id="probe">(.*?)</pre>', run.stdout, re.S)
+    if not match:
+        raise AssertionError(f"the browser did not answer: {run.stderr[-2000:]} {run.stdout[:500]}")
+    return json.loads(html.unescape(match[1]))
+
+
+class ReportPage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder, "report.html")
+            write_records(folder)
+            run = run_program("report", "--records", folder, "--code", 1, "--out", out, "--json")
+            assert run.returncode == 0, run.stderr
+            cls.data = json.loads(run.stdout)
+            cls.page = out.read_text(encoding="utf-8")
+        cls.seen = open_page(cls.page)
+
+    def check_plot(self, plot, count):
+        self.assertGreater(plot["width"], 200)
+        self.assertGreater(plot["height"], 20)
+        self.assertEqual(len(plot["marks"]), count)
+        for mark in plot["marks"]:
+            self.assertGreater(mark["width"], 0)
+            self.assertGreater(mark["height"], 0)
+            self.assertTrue(mark["painted"])
+            self.assertTrue(mark["inside"], mark)
+
+    def tiles(self, problem):
+        return {(c["block_m"], c["block_n"]) for c in self.data["problems"][problem]["candidates"]}
+
+    def test_nothing_went_wrong(self):
+        self.assertEqual(self.seen["errors"], [])
+        self.assertEqual(self.seen["drawn"], "yes")
+        self.assertFalse(self.seen["first"]["wide"], "the page scrolls sideways")
+
+    def test_needs_no_network(self):
+        outside = self.page.replace("http://www.w3.org/2000/svg", "")
+        text = re.sub(r'<script type="application/json".*?</script>', "", outside, flags=re.S)
+        self.assertNotRegex(text, r"(src|href)\s*=|https?://|@import|url\(|fetch\(|XMLHttpRequest")
+        self.assertIn("default-src 'none'", text)
+
+    def test_heat_map(self):
+        for key, problem in (("first", 0), ("second", 1)):
+            seen = self.seen[key]
+            self.assertEqual(seen["title"], self.data["problems"][problem]["title"])
+            self.check_plot(seen["heatmap"], len(self.tiles(problem)))
+            self.assertEqual(seen["winners"], 1)
+        self.assertEqual(self.seen["first"]["failed"], 1)  # the record's tile that never ran
+        fills = {mark["fill"] for mark in self.seen["first"]["heatmap"]["marks"]}
+        self.assertGreater(len(fills), 3, "different speeds, different colours")
+        self.assertNotEqual(len(self.tiles(0)), len(self.tiles(1)), "the click must change the plot")
+        self.assertIn("TFLOP/s", self.seen["tip"])
+
+    def test_comparison_has_default_and_peers(self):
+        self.check_plot(self.seen["first"]["comparison"], 5)  # tuned, default, three peers of the baseline
+        self.check_plot(self.seen["second"]["comparison"], 2)  # no peer has measured this one
+
+    def test_ranking(self):
+        timed = [c for c in self.data["problems"][0]["candidates"] if c["tflops"] is not None]
+        self.check_plot(self.seen["first"]["ranking"], len(timed))
+
+    def test_roofline(self):
+        self.check_plot(self.seen["first"]["roofline"], len(self.data["problems"]))
+        self.check_plot(self.seen["first"]["roof"], 1)
+
+    def test_tables(self):
+        self.assertEqual(self.seen["first"]["rows"], len(self.data["problems"]))
+        self.assertEqual(self.seen["first"]["variants"], len(self.data["variants"]))
+
+    def test_colour_schemes_differ(self):
+        light, dark = self.seen["themes"]
+        self.assertNotEqual(light, dark)
+
+    def test_code(self):
+        variant = self.data["variants"][0]
+        if self.data["compiler"] is None:
+            self.skipTest("no compiler: " + self.data["compiler_error"])
+        self.assertIn("constexpr KernelConfig kConfig", self.seen["source"])
+        self.assertIn(".visible .entry " + variant["name"], self.seen["PTX"])
+        self.assertGreater(variant["resources"]["registers"], 0)
+        if "sass_error" in variant:
+            self.skipTest(variant["sass_error"])
+        self.assertIn("HMMA", self.seen["SASS"])
+        loops = [part for part in variant["sass"] if part["main_loop"]]
+        self.assertGreaterEqual(len(loops), 1)
+        self.assertEqual(self.seen["first"]["open"], len(loops))
+        self.assertEqual(self.seen["first"]["folded"], len(variant["sass"]) - len(loops))
+        for kind in ("matrix", "exp", "fp32", "shared"):
+            self.assertGreater(variant["mix"]["main_loops"][kind], 0, kind)
+        kinds = {kind for v in self.data["variants"] if "mix" in v for kind, n in v["mix"]["main_loops"].items() if n}
+        self.assertGreaterEqual(len(self.seen["first"]["mix"]["marks"]), len(kinds))
+        self.check_plot(self.seen["first"]["mix"], len(self.seen["first"]["mix"]["marks"]))
+
+    def test_narrow_window(self):
+        seen = open_page(self.page, "500,1200")
+        self.assertEqual(seen["errors"], [])
+        self.assertFalse(seen["first"]["wide"], "the page scrolls sideways")
+
+
+class Command(unittest.TestCase):
+    def test_bad_input(self):
+        neither = run_program("report", "--records", "/nonexistent.json")
+        self.assertEqual(neither.returncode, 2)
+        self.assertIn("--out", neither.stderr)
+        missing = run_program("report", "--records", "/nonexistent.json", "--json")
+        self.assertEqual(missing.returncode, 3)
+        self.assertIn("/nonexistent.json", missing.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            empty = run_program("report", "--records", folder, "--json")
+            self.assertEqual(empty.returncode, 3)
+            self.assertIn("no tuning record", empty.stderr)
+
+    def test_text_from_a_record_cannot_leave_its_place(self):
+        """A device may be called anything; so may an error."""
+        record = make_records()[0]
+        evil = "</script><script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
+        record["device"]["name"] = record["candidates"][6]["error"] = evil
+        with tempfile.TemporaryDirectory() as folder:
+            path, out = pathlib.Path(folder, "r.json"), pathlib.Path(folder, "out.html")
+            path.write_text(json.dumps(record))
+            run = run_program("report", "--records", path, "--code", 0, "--out", out)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            text = out.read_text()
+        self.assertEqual(text.count("<script"), 2)
+        self.assertNotIn("<img", text)
+
+
+if __name__ == "__main__":
+    if os.environ.get("FLASHJIT_BROWSER") == "none":
+        print("FLASHJIT_BROWSER=none: the page was not opened")
+        sys.exit(77)
+    if not find_browser():
+        sys.exit("no browser: install chromium-headless-shell (./dev test does), or say FLASHJIT_BROWSER=none")
+    unittest.main()
