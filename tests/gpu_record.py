@@ -130,7 +130,7 @@ def sanitize(tool: str, programs: list) -> str:
         result = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAGS[tool]],
                                 cwd=folder, capture_output=True, text=True, check=False)
         summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", result.stdout + result.stderr)
-        print("\n".join((result.stdout + result.stderr).splitlines()[-15:] if result.returncode else summary))
+        print("\n".join((result.stdout + result.stderr).splitlines()[-200:] if result.returncode else summary))
         ran += 1
         errors += result.returncode != 0 or not summary
     if not ran:
