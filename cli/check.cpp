@@ -73,7 +73,15 @@ int run_check(const CheckFlags& flags, Report& report) {
   report.value("seed", result.seed);
   report.listing("finding", "Report", result.message);
   report.note(fmt::format(
-      "`flashjit check {} --seed {} --schedules 1` repeats it.", flags.variant, result.seed));
+      "`flashjit check {} --arch {} --shape {},{},{},{},{} --seed {} --schedules 1` repeats it.",
+      flags.variant,
+      flags.arch,
+      s.batch,
+      s.seqlen_q,
+      s.seqlen_kv,
+      s.num_heads_q,
+      s.num_heads_kv,
+      result.seed));
   return kExitFailure;
 }
 

@@ -72,6 +72,10 @@ def self_test() -> None:
         found = len(list(check(path, text)))
         if found != expected:
             sys.exit(f"lint.py: self-test: {path}: {text!r}: {found} findings, expected {expected}")
+    for text in ("/* asm */\n\nvoid f() {\n  asm volatile(\"nop\");\n}", "\n// __shared__\n\n__shared__ float tile[64];"):
+        lines = [line for line, _ in check("kernel_src/sm80/x.cuh", text)]
+        if lines != [4]:
+            sys.exit(f"lint.py: self-test: {text!r}: lines {lines}, expected [4]")
 
 
 def main() -> int:

@@ -115,13 +115,15 @@ void EmulatorExecutor::launch(const LoadedKernel& kernel,
                               const AttentionArgs& args,
                               const ProblemShape& shape,
                               Stream) const {
+  Options options = options_;
+  options.seed += launches_++;
   try {
     launch_variant(config,
                    static_cast<const EmulatedKernel&>(kernel).entries(),
                    args,
                    shape,
                    device_,
-                   options_);
+                   std::move(options));
   } catch (const Failure& failure) {
     throw Error(ErrorCode::kInternal,
                 fmt::format("emulator: {}: {}", failure.kind(), failure.what()));

@@ -1,8 +1,9 @@
 // Backend::kEmulated: variants compiled by the host's compiler and run on the emulator, with all
-// detectors on. Tensors are in host memory; launches are synchronous, a finding is an
-// Error(kInternal) with the report.
+// detectors on. Tensors are in host memory; launches are synchronous, each runs the next schedule
+// (seeds options.seed, options.seed + 1, …), a finding is an Error(kInternal) with the report.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -37,6 +38,7 @@ class EmulatorExecutor final : public Executor {
   std::string program_;
   Options options_;
   DeviceInfo device_;
+  mutable std::atomic<std::uint64_t> launches_ = 0;
   mutable std::mutex compiler_mutex_;
   mutable std::unique_ptr<HostCompiler> compiler_;
 };

@@ -5,31 +5,38 @@
 #include "emulator/backend/variant_launch.h"
 #include "runtime/problem.h"
 #include "simt/fwd_kernel.cuh"
-#if __has_include("sm80/fwd_kernel.cuh")
 #include "sm80/fwd_kernel.cuh"
-#endif
-#if __has_include("sm90/fwd_kernel.cuh")
 #include "sm90/fwd_kernel.cuh"
-#endif
+#include "standard/kernels.cuh"
 
 namespace flashjit::test {
 
+// The kernels of a variant, in launch order.
+template <KernelConfig kConfig>
+std::vector<emu::Entry> entries_of() {
+  static_assert(is_legal(kConfig), "see why_illegal()");
+  const auto entry = [](void (*kernel)(FwdParams)) { return reinterpret_cast<emu::Entry>(kernel); };
+  if constexpr (kConfig.tiling.family == Family::kSm90) {
+    void (*const kernel)(Sm90FwdParams) = [](Sm90FwdParams params) { fwd_sm90<kConfig>(params); };
+    return {reinterpret_cast<emu::Entry>(kernel)};
+  } else if constexpr (kConfig.tiling.family == Family::kSm80) {
+    return {entry([](FwdParams params) { fwd_sm80<kConfig>(params); })};
+  } else if constexpr (kConfig.tiling.family == Family::kSimt) {
+    return {entry([](FwdParams params) { fwd_simt<kConfig>(params); })};
+  } else {
+    return {entry([](FwdParams params) { standard_scores<kConfig>(params); }),
+            entry([](FwdParams params) { standard_mask<kConfig>(params); }),
+            entry([](FwdParams params) { standard_row_max<kConfig>(params); }),
+            entry([](FwdParams params) { standard_exponentials<kConfig>(params); }),
+            entry([](FwdParams params) { standard_normalize<kConfig>(params); }),
+            entry([](FwdParams params) { standard_output<kConfig>(params); })};
+  }
+}
+
 template <KernelConfig kConfig>
 emu::Stats emulate(const AttentionArgs& args, const emu::Options& options) {
-  static_assert(is_legal(kConfig), "see why_illegal()");
-  emu::Entry entry = nullptr;
-  if constexpr (kConfig.tiling.family == Family::kSm90) {
-    entry = reinterpret_cast<emu::Entry>(+[](Sm90FwdParams params) { fwd_sm90<kConfig>(params); });
-#if __has_include("sm80/fwd_kernel.cuh")
-  } else if constexpr (kConfig.tiling.family == Family::kSm80) {
-    entry = reinterpret_cast<emu::Entry>(+[](FwdParams params) { fwd_sm80<kConfig>(params); });
-#endif
-  } else if constexpr (kConfig.tiling.family == Family::kSimt) {
-    entry = reinterpret_cast<emu::Entry>(+[](FwdParams params) { fwd_simt<kConfig>(params); });
-  }
-  const emu::Entry kernels[] = {entry};
   return emu::launch_variant(
-      kConfig, kernels, args, validate(args).shape, emu::emulated_device(), options);
+      kConfig, entries_of<kConfig>(), args, validate(args).shape, emu::emulated_device(), options);
 }
 
 }  // namespace flashjit::test
