@@ -26,7 +26,7 @@ def counted(file: str, folder: pathlib.Path):
 def line_counts(gcov: str, objects: pathlib.Path) -> dict:
     """{file: {line: times it ran}} over all translation units."""
     lines = collections.defaultdict(collections.Counter)
-    for data in sorted(objects.rglob("*.gcda")):
+    for data in sorted(objects.resolve().rglob("*.gcda")):
         result = subprocess.run([gcov, "--json-format", "--stdout", str(data)], cwd=data.parent, capture_output=True,
                                 text=True, check=True)
         for text in result.stdout.splitlines():
