@@ -1,7 +1,6 @@
 #include "cli/bench_host.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <filesystem>
 
@@ -9,6 +8,7 @@
 #include "autotune/measure.h"
 #include "cli/bench_start.h"
 #include "cli/program.h"
+#include "cli/temporary_directory.h"
 #include "cli/tensors.h"
 #include "problem.h"
 #include "tensor_map.h"
@@ -17,26 +17,6 @@ namespace flashjit::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A directory that exists as long as the object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    if (mkdtemp(path_.data()) == nullptr)
-      throw Error(ErrorCode::kIo, "cannot make a directory like " + path_);
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = (fs::temp_directory_path() / "flashjit-XXXXXX").string();
-};
 
 // Calls of the driver that a forward makes or avoids, each alone, with the stream idle.
 std::vector<HostCall> driver_calls(const Device& device,

@@ -3,113 +3,142 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "bundle.h"
+#include "cli/interrupt.h"
 #include "cli/program.h"
+#include "cli/progress_bar.h"
 #include "cli/toolchain.h"
 #include "cli/variants.h"
-#include "select.h"
+#include "cli/workload_variants.h"
+#include "preload.h"
+#include "tuning_record_files.h"
 #include "variant_name.h"
-#include "workload.h"
 
 namespace flashjit::cli {
 namespace {
 
 struct BuildOptions {
-  std::string workload, directory, provenance;
-  std::vector<std::string> archs;
+  BuildSet set;
+  std::string directory, provenance;
   int threads = 0;
 };
 
-// One variant of the set, and what became of it.
-struct Built {
-  KernelConfig config;
-  std::optional<CacheHit> hit;
-  std::string error;
+// The entries of what was built, by variant name and architecture.
+class Entries {
+ public:
+  VariantInfo take(const CacheHit& hit, const KernelConfig& config) {
+    VariantInfo info;
+    info.name = hit.entry.variant;
+    info.config = config;
+    info.origin = hit.origin;
+    info.compile_ms = hit.entry.binary.compile_ms;
+    info.resources = hit.entry.binary.resources;
+    const std::lock_guard lock(mutex_);
+    entries_.emplace(hit.entry.key.hex, hit.entry);
+    return info;
+  }
+  std::vector<CacheEntry> all() const {
+    std::vector<CacheEntry> entries;
+    for (const auto& [key, entry] : entries_) entries.push_back(entry);
+    return entries;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, CacheEntry> entries_;  // by key
 };
 
-// What a runtime would choose on a device of each architecture, each variant once, in order of
-// first need.
-std::vector<Built> needed_variants(const BuildOptions& options) {
-  std::vector<Built> needed;
-  for (const std::string& name : options.archs) {
-    DeviceInfo device;
-    device.arch = require_arch(name);
-    device.sm_count = usual_sm_count(device.arch);
-    for (const WorkloadProblem& item : read_workload(options.workload)) {
-      const KernelConfig config =
-          select(item.problem, item.shape, device, std::nullopt, std::nullopt).config;
-      const bool known = std::any_of(
-          needed.begin(), needed.end(), [&](const Built& built) { return built.config == config; });
-      if (!known) needed.push_back({config, std::nullopt, ""});
-    }
-  }
-  return needed;
-}
-
-void build_all(std::vector<Built>& variants, Toolchain& toolchain, int threads, Report& report) {
-  std::atomic<std::size_t> next = 0, done = 0;
-  std::mutex progress;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < variants.size(); i = next++) {
-      try {
-        variants[i].hit = toolchain.get(variants[i].config);
-      } catch (const Error& error) {
-        variants[i].error = error.what();
-      }
-      const std::lock_guard lock(progress);
-      report.progress(fmt::format("{} of {} variants …", ++done, variants.size()));
-    }
-  };
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  std::vector<std::jthread> workers(
-      std::min<std::size_t>(threads > 0 ? static_cast<unsigned>(threads) : cores, variants.size()));
-  for (std::jthread& worker : workers) worker = std::jthread(work);
-}
-
-// The variants of the workload, compiled or found; throws Error(kCompileFailed) after showing all
-// when one failed.
-std::vector<Built> build(const BuildOptions& options, Report& report) {
-  Toolchain toolchain;
-  toolchain.require_compiler();
-  std::vector<Built> variants = needed_variants(options);
-  build_all(variants, toolchain, options.threads, report);
+void show(const std::vector<PreloadedVariant>& variants, Report& report) {
   Table table({{"variant", "variant"},
                {"arch", "arch"},
+               {"line", "line"},
                {"origin", "origin"},
                {"compile_ms", "compile ms", 0},
-               {"bytes", "bytes"},
                {"error", ""}});
-  std::string first_error;
-  for (const Built& built : variants) {
-    if (first_error.empty()) first_error = built.error;
-    table.row({variant_name(built.config),
-               arch_name(built.config.arch),
-               built.hit ? Json(to_string(built.hit->origin)) : Json("FAILED"),
-               built.hit ? Json(built.hit->entry.binary.compile_ms) : Json(),
-               built.hit ? Json(built.hit->entry.binary.code.size()) : Json(),
+  for (const PreloadedVariant& built : variants) {
+    const bool good = built.error.empty();
+    table.row({built.info.name.empty() ? Json() : Json(built.info.name),
+               arch_name(built.info.config.arch),
+               built.problem > 0 ? Json(built.problem) : Json(),
+               good ? Json(to_string(built.info.origin)) : Json("FAILED"),
+               good ? Json(built.info.compile_ms) : Json(),
                built.error});
   }
-  report.table("variants", fmt::format("Variants of {}", options.workload), table);
-  if (!first_error.empty()) throw Error(ErrorCode::kCompileFailed, first_error);
-  return variants;
+  report.table("variants", "Variants", table);
+  for (const PreloadedVariant& built : variants) {
+    if (built.error.empty()) continue;
+    const std::string line =
+        built.problem > 0 ? fmt::format("line {}, ", built.problem) : std::string();
+    report.line(fmt::format("  ✗ {}{}: {}", line, arch_name(built.info.config.arch), built.error),
+                4);
+  }
+}
+
+// The exit code; `entries` holds what was built.
+int build(const BuildOptions& options, Entries& entries, Report& report) {
+  if (options.set.workload.empty() && options.set.names.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "nothing to build: name variants, or a --workload");
+  }
+  Toolchain toolchain;
+  const auto records = visible_build_records(toolchain.settings(), toolchain.sources());
+  std::vector<PreloadedVariant> variants = needed_variants(options.set, records.get());
+  toolchain.require_compiler();
+  const InterruptWatch watch;
+  const PreloadResult result = preload_variants(
+      std::move(variants),
+      {.threads = options.threads,
+       .on_progress =
+           [&](const PreloadProgress& progress) {
+             report.progress(progress_bar(progress));
+             return !watch.interrupted();
+           }},
+      [&](const PreloadedVariant& variant) {
+        return entries.take(toolchain.get(variant.info.config), variant.info.config);
+      });
+  show(result.variants, report);
+  if (result.cancelled) {
+    report.note("Interrupted. What is compiled is in the cache; the next run goes on from there.");
+    return watch.exit_code();
+  }
+  const bool good = std::all_of(result.variants.begin(), result.variants.end(), [](const auto& v) {
+    return v.error.empty();
+  });
+  return good ? kExitOk : kExitFailure;
 }
 
 int run_build(const BuildOptions& options, Report& report) {
-  build(options, report);
-  return kExitOk;
+  Entries entries;
+  return build(options, entries, report);
+}
+
+// The user's own records of these architectures; what the library carries goes with the library.
+void add_records(const std::vector<std::string>& archs, BundleContents& contents) {
+  const Settings settings = read_settings();
+  if (!settings.cache_dir || settings.tune == TuneMode::kOff) return;
+  const std::shared_ptr<spdlog::logger> logger = make_logger({}, settings);
+  for (const TuningRecord& record : read_records(*settings.cache_dir / kTuningDirectory, *logger)) {
+    const bool wanted = std::any_of(archs.begin(), archs.end(), [&](const std::string& arch) {
+      return require_arch(arch) == record.arch;
+    });
+    if (wanted) contents.tuning[record_file_name(record)] = to_json(record);
+  }
 }
 
 int run_export(const BuildOptions& options, Report& report) {
+  check_export_target(options.directory);  // before minutes of compiling
+  Entries entries;
+  if (const int code = build(options, entries, report); code != kExitOk) {
+    report.note("No bundle was written.");
+    return code;
+  }
   BundleContents contents;
   contents.provenance = options.provenance;
-  for (Built& built : build(options, report))
-    contents.entries.push_back(std::move(built.hit->entry));
+  contents.entries = entries.all();
+  add_records(options.set.archs, contents);
   const BundleManifest manifest = export_bundle(options.directory, contents);
   const std::string digest = bundle_digest(options.directory);
   report.value("directory", options.directory);
@@ -120,15 +149,23 @@ int run_export(const BuildOptions& options, Report& report) {
 }
 
 void add_flags(CLI::App& command, BuildOptions& options) {
-  command
-      .add_option("--workload",
-                  options.workload,
-                  "File with a problem per line, as FLASHJIT_RECORD writes it")
-      ->required();
-  command.add_option("--arch", options.archs, "sm_80,sm_86,sm_89,sm_90a,…")
+  command.add_option("--workload",
+                     options.set.workload,
+                     "File with a problem per line, as FLASHJIT_RECORD writes it");
+  command.add_option("--arch", options.set.archs, "sm_80,sm_86,sm_89,sm_90a,…")
       ->delimiter(',')
       ->required();
-  command.add_option("--threads", options.threads, "Compiles at once; default: one per core")
+  command
+      .add_option("--sm-count",
+                  options.set.sm_counts,
+                  "SMs of the devices, where tilings depend on it: 132 (H100 SXM), 114 (PCIe), …; "
+                  "default: the usual number")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096));
+  command
+      .add_option("--threads",
+                  options.threads,
+                  "Compiles at once; default: what the cores and the free memory allow")
       ->check(CLI::Range(1, 1024));
 }
 
@@ -142,12 +179,15 @@ void add_build(Program& program) {
                   "Compile the variants of a workload into the cache, without a GPU",
                   [options](Report& report) { return run_build(*options, report); });
   add_flags(build_command, *options);
+  build_command.add_option("VARIANT", options->set.names, "Variants by name, beside the workload");
   CLI::App& export_command = add_command(
       program, "export", "The same as a bundle: a directory to ship", [options](Report& report) {
         return run_export(*options, report);
       });
   add_flags(export_command, *options);
   export_command.add_option("DIR", options->directory, "Must not exist, or be empty")->required();
+  export_command.add_option(
+      "--variant", options->set.names, "A variant by name, beside the workload");
   export_command.add_option("--provenance",
                             options->provenance,
                             "What the manifest says of its origin: a commit, a build");

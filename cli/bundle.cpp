@@ -7,19 +7,23 @@
 
 #include <memory>
 
+#include "cli/bundle_load.h"
 #include "cli/program.h"
 #include "settings.h"
+#include "tuning_record_files.h"
 
 namespace flashjit::cli {
 namespace {
 
 struct BundleOptions {
   std::string directory, other;
+  bool load = false;
+  int device = 0;
 };
 
 int run_verify(const BundleOptions& options, Report& report) {
   const BundleManifest manifest = read_manifest(options.directory);
-  const std::vector<std::string> findings = verify_bundle(options.directory);
+  std::vector<std::string> findings = verify_bundle(options.directory);
   report.facts(
       "bundle",
       options.directory,
@@ -39,6 +43,18 @@ int run_verify(const BundleOptions& options, Report& report) {
             "CUDA {}.{}", manifest.minimum_driver / 1000, manifest.minimum_driver % 1000 / 10),
         manifest.minimum_driver},
        {"provenance", "provenance", manifest.provenance, manifest.provenance}});
+  if (options.load && findings.empty()) {
+    BundleLoad load = load_bundle(options.directory, manifest, read_settings(), options.device);
+    report.facts("load",
+                 "",
+                 {{"device", "device", load.device, load.device},
+                  {"loaded", "loaded", fmt::to_string(load.loaded), load.loaded},
+                  {"other_devices",
+                   "for other devices",
+                   fmt::to_string(load.other_devices),
+                   load.other_devices}});
+    findings = std::move(load.findings);
+  }
   report.value("findings", findings);
   for (const std::string& finding : findings) report.line("  ✗ " + finding, 4);
   report.note(findings.empty() ? "Intact."
@@ -54,7 +70,7 @@ int run_import(const BundleOptions& options, Report& report) {
   }
   const CacheDirectory cache(*settings.cache_dir, settings.cache_group_shared);
   const BundleImport result =
-      import_bundle(options.directory, cache, *settings.cache_dir / "tuning");
+      import_bundle(options.directory, cache, *settings.cache_dir / kTuningDirectory);
   report.value("added", result.added);
   report.value("already_there", result.already_there);
   report.note(fmt::format("{} entries added to {}, {} were there.",
@@ -88,7 +104,10 @@ void add_bundle(Program& program) {
         command.add_option("DIR", options->directory, "A bundle")->required();
         return &command;
       };
-  add("verify", "Check every file of a bundle against its manifest", run_verify);
+  CLI::App& verify =
+      *add("verify", "Check every file of a bundle against its manifest", run_verify);
+  verify.add_flag("--load", options->load, "Then load every entry that is for this GPU");
+  verify.add_option("--device", options->device, "CUDA device")->check(CLI::NonNegativeNumber);
   add("import", "Copy a bundle's entries into the cache", run_import);
   add("diff", "What differs between two bundles; exit code 1 if anything does", run_diff)
       ->add_option("OTHER", options->other, "Another bundle")

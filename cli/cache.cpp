@@ -1,121 +1,105 @@
 // `flashjit cache list|stats|verify|clear|gc`: the user's cache directory.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <ctime>
 
-#include "cache_directory.h"
-#include "cache_entry.h"
+#include "cache_maintenance.h"
 #include "cli/program.h"
 #include "settings.h"
 
 namespace flashjit::cli {
 namespace {
 
-struct OpenCache {
-  Settings settings;
-  CacheDirectory directory;
-};
+double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
-OpenCache open_cache() {
-  Settings settings = read_settings();
-  if (!settings.cache_dir) {
-    throw Error(ErrorCode::kInvalidArgument, "there is no cache directory; set FLASHJIT_CACHE_DIR");
-  }
-  CacheDirectory directory(*settings.cache_dir, settings.cache_group_shared);
-  return {std::move(settings), std::move(directory)};
+std::string utc(const timespec& time) {
+  std::tm parts = {};
+  char text[32] = "";
+  ::gmtime_r(&time.tv_sec, &parts);
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
+  return text;
 }
 
-// The entry of `file`, or nothing and the reason in `why`.
-std::optional<CacheEntry> load(const OpenCache& cache, const CacheFile& file, std::string& why) {
-  const std::optional<CacheDirectory::Contents> contents = cache.directory.read(file.hex, false);
-  if (!contents) {
-    why = "gone meanwhile";
-    return std::nullopt;
-  }
-  if (!contents->why_unreadable.empty()) {
-    why = contents->why_unreadable;
-    return std::nullopt;
-  }
-  return decode_entry(contents->bytes, why);
-}
-
-// Shows every entry, or only the bad ones; returns how many are bad.
-int show_entries(const OpenCache& cache, bool only_bad, Report& report) {
+void show_entries(const std::vector<CacheListing>& rows, const Settings& settings, Report& report) {
   Table table({{"variant", "variant"},
                {"arch", "arch"},
                {"bytes", "bytes"},
                {"compiler", "compiler"},
+               {"last_used", "last used"},
                {"key", ""},
-               {"problem", "problem"}});
-  int bad = 0;
-  for (const CacheFile& file : cache.directory.list()) {
-    std::string why;
-    const std::optional<CacheEntry> entry = load(cache, file, why);
-    bad += entry ? 0 : 1;
-    if (entry && only_bad) continue;
-    table.row({entry ? entry->variant : file.hex.substr(0, 12) + "…",
-               entry ? Json(entry->arch) : Json(),
-               file.bytes,
-               entry ? Json(entry->compiler_build) : Json(),
-               file.hex,
-               entry ? "" : why});
+               {"problem", ""}});
+  for (const CacheListing& row : rows) {
+    const bool good = row.why_bad.empty();
+    table.row({good ? row.variant : row.key.substr(0, 12) + "…",
+               good ? Json(row.arch) : Json(),
+               row.bytes,
+               good ? Json(row.compiler_build) : Json(),
+               good ? Json(utc(row.last_used)) : Json(),
+               row.key,
+               row.why_bad});
   }
-  report.table("entries", cache.directory.root().string(), table);
-  return bad;
+  report.table("entries", settings.cache_dir->string(), table);
+  for (const CacheListing& row : rows) {
+    if (!row.why_bad.empty()) report.line(fmt::format("  ✗ {}.fjc: {}", row.key, row.why_bad), 4);
+  }
 }
 
 int run_list(Report& report) {
-  show_entries(open_cache(), false, report);
+  const Settings settings = read_settings();
+  show_entries(list_cache(settings), settings, report);
   return kExitOk;
 }
 
 int run_verify(Report& report) {
-  const int bad = show_entries(open_cache(), true, report);
-  report.value("bad", bad);
-  report.note(
-      bad == 0
-          ? "Every entry is intact."
-          : fmt::format("{} bad entries; each is replaced when its variant is next needed.", bad));
-  return bad == 0 ? kExitOk : kExitData;
+  const Settings settings = read_settings();
+  const std::vector<CacheListing> bad = verify_cache(settings);
+  show_entries(bad, settings, report);
+  report.value("bad", bad.size());
+  report.note(bad.empty()
+                  ? "Every entry is intact."
+                  : fmt::format("{} bad entries; each is replaced when its variant is next needed, "
+                                "or removed by `flashjit cache gc`.",
+                                bad.size()));
+  return bad.empty() ? kExitOk : kExitData;
 }
 
 int run_stats(Report& report) {
-  const OpenCache cache = open_cache();
-  std::uint64_t bytes = 0;
-  const std::vector<CacheFile> files = cache.directory.list();
-  for (const CacheFile& file : files) bytes += file.bytes;
+  const CacheSummary summary = summarize_cache(read_settings());
   report.facts(
       "cache",
-      cache.directory.root().string(),
-      {{"entries", "entries", fmt::to_string(files.size()), files.size()},
-       {"bytes", "size", fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)), bytes},
-       {"max_bytes",
-        "bound",
-        fmt::format("{:.0f} MiB", static_cast<double>(cache.settings.cache_max_bytes) / (1 << 20)),
-        cache.settings.cache_max_bytes}});
+      summary.directory.string(),
+      {{"entries", "entries", fmt::to_string(summary.entries), summary.entries},
+       {"bad_entries", "bad entries", fmt::to_string(summary.bad_entries), summary.bad_entries},
+       {"bytes", "size", fmt::format("{:.1f} MiB", mib(summary.bytes)), summary.bytes},
+       {"max_bytes", "bound", fmt::format("{:.0f} MiB", mib(summary.max_bytes)), summary.max_bytes},
+       {"compile_ms",
+        "compiling they save",
+        fmt::format("{:.1f} s", summary.compile_ms / 1000),
+        summary.compile_ms}});
   return kExitOk;
 }
 
 int run_clear(Report& report) {
-  const OpenCache cache = open_cache();
-  std::size_t removed = 0;
-  for (const CacheFile& file : cache.directory.list())
-    removed += cache.directory.remove(file.hex) ? 1 : 0;
-  report.value("removed", removed);
-  report.note(fmt::format("{} entries removed.", removed));
+  const CacheCleaning cleaning = clear_cache(read_settings());
+  report.value("removed", cleaning.entries);
+  report.value("bytes", cleaning.bytes);
+  report.note(
+      fmt::format("{} entries removed, {:.1f} MiB.", cleaning.entries, mib(cleaning.bytes)));
   return kExitOk;
 }
 
 int run_gc(Report& report) {
-  const OpenCache cache = open_cache();
-  const CacheTrim trim = cache.directory.trim(cache.settings.cache_max_bytes);
-  report.value("evicted", trim.evicted_entries);
-  report.value("swept", trim.swept_temporaries);
-  report.value("remaining_bytes", trim.remaining_bytes);
-  report.note(fmt::format("{} entries evicted, {} stale temporary files swept, {:.1f} MiB remain.",
-                          trim.evicted_entries,
-                          trim.swept_temporaries,
-                          static_cast<double>(trim.remaining_bytes) / (1 << 20)));
+  const CacheCleaning cleaning = collect_cache(read_settings());
+  report.value("evicted", cleaning.entries);
+  report.value("bad", cleaning.bad_entries);
+  report.value("swept", cleaning.temporaries);
+  report.value("remaining_bytes", cleaning.remaining_bytes);
+  report.note(fmt::format(
+      "{} entries evicted, {} bad ones removed, {} stale temporary files swept, {:.1f} MiB remain.",
+      cleaning.entries,
+      cleaning.bad_entries,
+      cleaning.temporaries,
+      mib(cleaning.remaining_bytes)));
   return kExitOk;
 }
 
@@ -125,14 +109,14 @@ void add_cache(Program& program) {
   CLI::App& cache =
       *program.app.add_subcommand("cache", "The cache directory: list, stats, verify, clear, gc");
   cache.require_subcommand(1);
-  add_command(program, cache, "list", "Every entry", run_list);
-  add_command(program, cache, "stats", "How many, how large", run_stats);
+  add_command(program, cache, "list", "Every entry, the most recently used first", run_list);
+  add_command(program, cache, "stats", "How many, how large, what they save", run_stats);
   add_command(program, cache, "verify", "Check every entry; exit code 3 if one is bad", run_verify);
   add_command(program, cache, "clear", "Remove every entry", run_clear);
   add_command(program,
               cache,
               "gc",
-              "Evict down to the size bound, sweep what killed processes left",
+              "Remove bad entries, evict down to the size bound, sweep what killed processes left",
               run_gc);
 }
 

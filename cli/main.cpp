@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "autotune/first_use.h"
+#include "cli/bench_deploy.h"
 #include "cli/program.h"
 #include "cli/tune_worker.h"
 #include "flashjit/flashjit.h"
@@ -11,8 +12,8 @@ namespace flashjit::cli {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 wrong data file. Every command takes "
-    "--json.";
+    "Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 wrong data file, 130 interrupted. Every "
+    "command takes --json.";
 
 int exit_code(ErrorCode code) {
   switch (code) {
@@ -91,6 +92,8 @@ int main(int argc, char** argv) {
   add_check(program);
   add_build(program);
   add_preload(program);
+  add_stats(program);
+  add_bench_deploy(program);
   add_bundle(program);
   add_cache(program);
   add_tune(program);

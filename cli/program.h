@@ -15,6 +15,7 @@ enum ExitCode : int {
       1,  // it was tried and did not work: no driver, a compile failure, a result out of bounds
   kExitUsage = 2,  // an argument is wrong; the message names it and what would be right
   kExitData = 3,   // a file that was named is missing or does not hold what it should
+  // 128 + signal: interrupted, and stopped cleanly: 130 by Ctrl-C, 143 by SIGTERM (InterruptWatch)
 };
 
 struct Program {
@@ -44,6 +45,7 @@ void add_analyze(Program& program);
 void add_check(Program& program);  // does nothing in a build without the emulator
 void add_build(Program& program);  // and export
 void add_preload(Program& program);
+void add_stats(Program& program);
 void add_bundle(Program& program);  // verify, import, diff
 void add_cache(Program& program);
 void add_tune(Program& program);

@@ -1,5 +1,6 @@
 #include "cli/toolchain.h"
 
+#include "compiled_elsewhere.h"
 #include "kernel_registry.h"
 #include "variant_name.h"
 
@@ -10,6 +11,10 @@ Toolchain::Toolchain()
       sources_(settings_.kernel_dir.empty() ? KernelSources::embedded()
                                             : KernelSources::from_directory(settings_.kernel_dir)),
       cache_(settings_, make_logger({}, settings_)) {
+  if (settings_.offline) {
+    compiler_error_ = "strict offline mode (FLASHJIT_OFFLINE): NVRTC is not opened";
+    return;
+  }
   try {
     compiler_.emplace(std::make_shared<const NvrtcLibrary>(settings_.libnvrtc));
   } catch (const Error& error) {
@@ -26,6 +31,14 @@ std::optional<bool> Toolchain::is_cached(const KernelConfig& config) {
   if (!compiler_) return std::nullopt;
   const VariantSource source = make_variant_source(config, sources_);
   return cache_.find(make_cache_key(source, compiler_->build())).has_value();
+}
+
+std::optional<CacheHit> Toolchain::find(const KernelConfig& config) {
+  const VariantSource source = make_variant_source(config, sources_);
+  if (compiler_) return cache_.find(make_cache_key(source, compiler_->build()));
+  DeviceInfo device;
+  device.arch = config.arch;  // no driver: whatever it loads
+  return find_compiled_elsewhere(cache_, source, sources_, device);
 }
 
 CacheHit Toolchain::get(const KernelConfig& config) {

@@ -14,8 +14,8 @@ namespace flashjit::cli {
 
 class Toolchain {
  public:
-  // Never throws for a missing NVRTC; throws Error for malformed settings or an unreadable kernel
-  // directory.
+  // Never throws for a missing NVRTC, and offline does not look for it; throws Error for malformed
+  // settings or an unreadable kernel directory.
   Toolchain();
 
   const Settings& settings() const { return settings_; }
@@ -28,6 +28,9 @@ class Toolchain {
 
   // The bundles and the cache directory.
   CubinCache& cache() { return cache_; }
+  // The variant's entry from the bundles or the cache directory; without a compiler, or offline,
+  // that of any compiler's build.
+  std::optional<CacheHit> find(const KernelConfig& config);
   // The variant's entry: from the cache, or compiled and published. Thread-safe. Throws Error.
   CacheHit get(const KernelConfig& config);
 

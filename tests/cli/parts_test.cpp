@@ -6,6 +6,7 @@
 
 #include "cli/accuracy.h"
 #include "cli/occupancy.h"
+#include "cli/progress_bar.h"
 #include "cli/scalar.h"
 #include "cli/table.h"
 #include "cli/variants.h"
@@ -13,6 +14,16 @@
 
 namespace flashjit::cli {
 namespace {
+
+TEST_CASE("a progress bar has counts and the time left") {
+  CHECK(progress_bar({.total = 40}) == "[--------------------] 0 of 40");
+  CHECK(progress_bar({.done = 12, .total = 40, .compiled = 8, .failed = 1, .seconds_left = 2.1}) ==
+        "[######--------------] 12 of 40, 8 compiled, 1 failed, 3 s left");
+  CHECK(progress_bar({.done = 1, .total = 200, .compiled = 1, .seconds_left = 199}) ==
+        "[--------------------] 1 of 200, 1 compiled, 3 min 19 s left");
+  CHECK(progress_bar({.done = 2, .total = 2}) == "[####################] 2 of 2");
+  CHECK(progress_bar({}) == "[####################] 0 of 0");
+}
 
 TEST_CASE(
     "a table aligns numbers to the right, shows null as a dash and hides columns without a title") {

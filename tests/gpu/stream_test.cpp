@@ -102,6 +102,31 @@ TEST_CASE("a forward is captured in a graph and replayed") {
   driver.graph_destroy(graph);
 }
 
+TEST_CASE("what was preloaded is captured at once, before any other call") {
+  Runtime warm(test_options());
+  CudaTestDevice device(warm);
+  Call call(device);
+  device.forward(call.args());
+  const std::vector<std::byte> expected = call.take();
+
+  Runtime fresh(test_options());
+  const std::vector<AttentionArgs> problems = {call.args()};
+  const PreloadResult result = fresh.preload(problems);
+  REQUIRE(result.variants.size() == 1);
+  REQUIRE(result.variants[0].error == "");
+  const DriverLibrary& driver = gpu().driver();
+  CUgraph graph = nullptr;
+  CUgraphExec executable = nullptr;
+  driver.check(driver.stream_begin_capture(device.stream(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+  fresh.forward(call.args(), device.stream());
+  driver.check(driver.stream_end_capture(device.stream(), &graph));
+  driver.check(driver.graph_instantiate(&executable, graph, 0));
+  driver.check(driver.graph_launch(executable, device.stream()));
+  CHECK(call.take() == expected);
+  driver.graph_exec_destroy(executable);
+  driver.graph_destroy(graph);
+}
+
 TEST_CASE("a variant that is not loaded cannot be captured, and says so") {
   Runtime runtime(test_options());
   CudaTestDevice device(runtime);
