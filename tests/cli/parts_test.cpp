@@ -15,13 +15,26 @@
 namespace flashjit::cli {
 namespace {
 
+PreloadProgress progress_of(std::size_t done, std::size_t total) {
+  PreloadProgress progress;
+  progress.done = done;
+  progress.total = total;
+  return progress;
+}
+
 TEST_CASE("a progress bar has counts and the time left") {
-  CHECK(progress_bar({.total = 40}) == "[--------------------] 0 of 40");
-  CHECK(progress_bar({.done = 12, .total = 40, .compiled = 8, .failed = 1, .seconds_left = 2.1}) ==
+  CHECK(progress_bar(progress_of(0, 40)) == "[--------------------] 0 of 40");
+  PreloadProgress progress = progress_of(12, 40);
+  progress.compiled = 8;
+  progress.failed = 1;
+  progress.seconds_left = 2.1;
+  CHECK(progress_bar(progress) ==
         "[######--------------] 12 of 40, 8 compiled, 1 failed, 3 s left");
-  CHECK(progress_bar({.done = 1, .total = 200, .compiled = 1, .seconds_left = 199}) ==
-        "[--------------------] 1 of 200, 1 compiled, 3 min 19 s left");
-  CHECK(progress_bar({.done = 2, .total = 2}) == "[####################] 2 of 2");
+  progress = progress_of(1, 200);
+  progress.compiled = 1;
+  progress.seconds_left = 199;
+  CHECK(progress_bar(progress) == "[--------------------] 1 of 200, 1 compiled, 3 min 19 s left");
+  CHECK(progress_bar(progress_of(2, 2)) == "[####################] 2 of 2");
   CHECK(progress_bar({}) == "[####################] 0 of 0");
 }
 
