@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kFirstRounds = 3;
 constexpr std::size_t kBatch = 24;    // candidates that are timed together as they come
-constexpr double kSearchShare = 0.8;  // of the time; the rest is for the finals
+constexpr double kSearchShare = 0.7;  // of the time; the rest is for the finals
 
 // Whole spaces hold tens of thousands.
 struct TilingHash {
@@ -45,7 +45,7 @@ class Search {
       // pays.
       for (int hop = 0; hop < 3 && !options_.exhaustive && !stopped(); ++hop) {
         const Tiling leader = ranking().front();
-        measure_new(neighbours(leader, space_));
+        measure_new(likely_neighbours(leader));
         if (ranking().front() == leader) break;
       }
       finals();
@@ -103,6 +103,13 @@ class Search {
       for (const Candidate& c : space_) first.push_back(c.tiling);
     }
     return first;
+  }
+
+  // Those that the estimate likes best, and no more than are timed together.
+  std::vector<Tiling> likely_neighbours(const Tiling& leader) const {
+    std::vector<Tiling> found = neighbours(leader, space_);
+    if (found.size() > kBatch) found.resize(kBatch);
+    return found;
   }
 
   // Compiles, verifies and times once what has no row yet.
@@ -207,11 +214,12 @@ class Search {
     return is_right(tiling, target_.compile(tiling));
   }
 
-  // The finalists and the default in the same rounds; the default wins ties.
+  // The finalists and the default in the same rounds; the default wins ties. Held however late it
+  // is, if only something was measured: without them all of it would prove nothing.
   void finals() {
-    if (cancelled() || Clock::now() >= start_ + duration(options_.seconds)) return;
     std::vector<Tiling> finalists = ranking();
     std::erase(finalists, default_);
+    if (cancelled() || finalists.empty()) return;
     if (static_cast<int>(finalists.size()) > options_.finalists) {
       finalists.resize(static_cast<std::size_t>(options_.finalists));
     }

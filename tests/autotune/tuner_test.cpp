@@ -2,7 +2,9 @@
 // time-outs and losses.
 #include "autotune/tuner.h"
 
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "autotune/fake_target.h"
 #include "flashjit/error.h"
@@ -85,6 +87,21 @@ TEST_CASE("the default wins ties, and is never beaten without paired finals") {
   const TuningResult hurried = tune(target, space, space.back().tiling, options);
   CHECK_FALSE(hurried.complete);
   CHECK(hurried.winner == space.back().tiling);
+}
+
+TEST_CASE("finals are held although the time is up, if only something was measured") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  int verified = 0;
+  target.on_verify_ = [&](const Tiling&) {
+    if (++verified == 2) std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  };
+  TunerOptions options = quick();
+  options.seconds = 1;
+  const TuningResult result = tune(target, space, space.back().tiling, options);
+  CHECK(result.complete);
+  CHECK(result.candidates.size() > 1);
+  CHECK(result.winner_us < result.default_us);
 }
 
 TEST_CASE("a device whose clock drifts between comparisons does not change the winner") {
