@@ -11,6 +11,8 @@
 
 #include "autotune/tuning_run.h"
 #include "cli/problem_sets.h"
+#include "cli/report_page.h"
+#include "cli/toolchain.h"
 #include "cli/tune_worker.h"
 #include "cli/variants.h"
 #include "tuned_tilings.h"
@@ -127,6 +129,17 @@ void add_row(Table& table, const TuningOutcome& outcome) {
              outcome.error});
 }
 
+void write_page(const std::string& file,
+                const std::vector<TuningOutcome>& outcomes,
+                Report& report) {
+  std::vector<TuningRecord> records;
+  for (const TuningOutcome& outcome : outcomes) {
+    if (outcome.state != TuningState::kFailed) records.push_back(outcome.record);
+  }
+  Toolchain toolchain;
+  write_report_page(file, std::move(records), toolchain, report);
+}
+
 RunOptions run_options(const TuneOptions& options, const fs::path& directory, Report& report) {
   RunOptions run;
   run.tuner.shortlist = options.shortlist;
@@ -175,6 +188,7 @@ int run_tune(const TuneOptions& options, Report& report) {
   report.value("policy", devices.front()->policy());
   report.table("problems", "Tuned on " + devices.front()->info().name, table);
   if (!options.export_file.empty()) tune_export(options.export_file, directory, report);
+  if (!options.report_file.empty()) write_page(options.report_file, outcomes, report);
   if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
   return complete ? kExitOk : kExitFailure;
 }
@@ -208,6 +222,7 @@ void add_flags(CLI::App& command, TuneOptions& options) {
   command.add_option("--limit", options.limit, "Rows of --dry-run; 0: all")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--export", options.export_file, "Write all records as one file");
+  command.add_option("--report", options.report_file, "HTML page about what was tuned");
   command.add_option("--compare", options.compare, "Time the winners of two record sets in pairs")
       ->expected(2);
 }
