@@ -32,8 +32,9 @@ using Tracks = std::map<std::pair<int, int>, Track>;
 
 Tracks read_trace(const std::string& path) {
   std::ifstream file(path);
+  const Json trace = Json::parse(file);
   Tracks tracks;
-  for (const Json& event : Json::parse(file).at("traceEvents")) {
+  for (const Json& event : trace.at("traceEvents")) {
     Track& track = tracks[{event.at("pid"), event.at("tid")}];
     if (event.at("ph") == "M") {
       if (event.at("name") == "thread_name") track.role = event.at("args").at("name");
