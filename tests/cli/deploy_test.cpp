@@ -37,9 +37,11 @@ TEST_CASE("build compiles each variant once, and finds it the next time") {
   const ProgramRun first = run_program(command, site.cache);
   REQUIRE(first.exit_code == 0);
   REQUIRE(first.json().at("variants").size() == 2);
-  for (const auto& row : first.json().at("variants")) CHECK(row.at("origin") == "compiled");
+  const nlohmann::json compiled = first.json().at("variants");
+  for (const auto& row : compiled) CHECK(row.at("origin") == "compiled");
   const ProgramRun second = run_program(command, site.cache);
-  for (const auto& row : second.json().at("variants")) CHECK(row.at("origin") != "compiled");
+  const nlohmann::json found = second.json().at("variants");
+  for (const auto& row : found) CHECK(row.at("origin") != "compiled");
   CHECK(run_program("cache stats --json", site.cache).json().at("cache").at("entries") == 2);
   CHECK(run_program("cache verify", site.cache).exit_code == 0);
   CHECK(run_program("cache clear --json", site.cache).json().at("removed") == 2);
