@@ -24,7 +24,7 @@ void show_entries(const std::vector<CacheListing>& rows, const Settings& setting
   Table table({{"variant", "variant"},
                {"arch", "arch"},
                {"bytes", "bytes"},
-               {"compiler", "compiler"},
+               {"compiler", ""},
                {"last_used", "last used"},
                {"key", ""},
                {"problem", ""}});

@@ -51,7 +51,7 @@ void write_workload(const std::filesystem::path& file, int count) {
   std::ofstream out(file);
   for (int i = 0; i < count; ++i) {
     out << fmt::format(
-        R"({{"dtype": "{}", "head_dim_qk": {}, "mask": "{}", "return_lse": {}, "num_heads_q": 4, )"
+        R"({{"dtype": "{}", "head_dim_qk": {}, "mask": "{}", "return_lse": {}, "num_heads_q": 16, )"
         R"("seqlen_q": 1024}})"
         "\n",
         i / 64 % 2 == 0 ? "bf16" : "fp16",

@@ -195,6 +195,7 @@ CUresult cuMemAlloc(CUdeviceptr* address, std::size_t bytes) {
   seen(__func__);
   *address = state.next_address;
   state.next_address += bytes;
+  state.pointers[static_cast<std::uintptr_t>(*address)] = {CU_MEMORYTYPE_DEVICE, 0, false};
   return ++state.live_allocations, CUDA_SUCCESS;
 }
 CUresult cuMemFree(CUdeviceptr) {
