@@ -17,8 +17,6 @@ int cuGraphInstantiateWithFlags() { return 1; }
 int cuGraphKernelNodeGetParams_v2() { return 1; }
 int cuGraphLaunch() { return 1; }
 int cuGraphNodeGetType() { return 1; }
-int cuMemcpyDtoHAsync_v2() { return 1; }
-int cuMemcpyHtoDAsync_v2() { return 1; }
 int cuOccupancyMaxActiveBlocksPerMultiprocessor() { return 1; }
 int cuStreamBeginCapture_v2() { return 1; }
 int cuStreamCreate() { return 1; }
