@@ -137,8 +137,8 @@ TEST_CASE("doctor tells what is there and what is wrong") {
   const ProgramRun sick = run_program(
       "doctor --json", "FLASHJIT_CACHE_DIR=/dev/null/cache FLASHJIT_LIBNVRTC=/nonexistent.so");
   CHECK(sick.exit_code == 1);
-  const nlohmann::json checks = sick.json().at("checks");
-  for (const nlohmann::json& check : checks) {
+  const nlohmann::json sick_checks = sick.json().at("checks");
+  for (const nlohmann::json& check : sick_checks) {
     const bool broken = check.at("what") == "cache" || check.at("what") == "NVRTC";
     if (!broken) continue;
     CHECK(check.at("state") == "wrong");
