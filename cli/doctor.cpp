@@ -109,12 +109,12 @@ Finding check_cache(const Settings& settings) {
   if (!fs::exists(directory, error)) {
     fs::path parent = directory;
     while (!fs::exists(parent, error) && parent.has_relative_path()) parent = parent.parent_path();
-    if (access(parent.c_str(), W_OK) == 0) {
+    if (fs::is_directory(parent, error) && access(parent.c_str(), W_OK | X_OK) == 0) {
       return {"cache", State::kOk, directory.string() + ", made when first needed", ""};
     }
     return {"cache",
             State::kWrong,
-            directory.string() + " does not exist and " + parent.string() + " is not writable",
+            directory.string() + " does not exist and cannot be made in " + parent.string(),
             "variants are compiled anew in every process; set FLASHJIT_CACHE_DIR to a directory of "
             "yours"};
   }
