@@ -56,10 +56,6 @@ class Check(unittest.TestCase):
         self.assertEqual(self.verdict(racecheck="1 of 2 programs with findings"), 1)
         self.assertEqual(self.verdict(memcheck="not run"), 1)
 
-    def test_findings_may_be_pending_and_failures_may_not(self):
-        self.assertEqual(self.verdict(racecheck="1 of 2 programs with findings", pending="explained"), 0)
-        self.assertEqual(self.verdict(tests_failed=1, pending="explained"), 1)
-
     def test_an_incomplete_or_missing_record_fails(self):
         self.assertEqual(self.verdict(driver=None), 1)
         self.assertEqual(gpu_record.check(pathlib.Path("/nonexistent")), 1)

@@ -87,7 +87,7 @@ Words run_on_gpu(const Case& c, Dtype dtype, CUfunction function, const Words& i
 
 }  // namespace
 
-TEST_CASE("conformance: the GPU and the emulator agree on every function of ptx/", "[memcheck]") {
+TEST_CASE("conformance: the GPU and the emulator agree on every function of ptx/", "[sanitizer]") {
   const Arch arch = test::gpu().info().arch;
   if (arch.major != 9 || !arch.specific) {
     std::printf("conformance: skipped, the cases are compiled for sm_90a\n");
