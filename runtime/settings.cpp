@@ -168,7 +168,8 @@ constexpr Variable kVariables[] = {
      "driver library (default libcuda.so.1)",
      [](Settings& s, Name, Value v) { s.libcuda = v; }},
     {"FLASHJIT_LIBNVRTC",
-     "NVRTC library (default libnvrtc.so.13, then .12)",
+     "NVRTC library (default libnvrtc.so.13, then .12: from LD_LIBRARY_PATH, CUDA_HOME, "
+     "/usr/local/cuda, then the loader's directories)",
      [](Settings& s, Name, Value v) { s.libnvrtc = v; }},
     {"FLASHJIT_NVDISASM",
      "nvdisasm program (default: from PATH, CUDA_HOME, /usr/local/cuda)",
@@ -184,6 +185,27 @@ constexpr Variable kVariables[] = {
      [](Settings& s, Name, Value v) { s.host_compiler = v; }},
 };
 
+// Those of a path variable, then `folder` of the CUDA toolkits.
+std::vector<fs::path> toolkit_directories(const char* variable, const char* folder) {
+  std::vector<fs::path> directories = parse_paths(environment(variable));
+  for (const char* toolkit : {"CUDA_HOME", "CUDA_PATH"}) {
+    const std::string home = environment(toolkit);
+    if (!home.empty()) directories.push_back(fs::path(home) / folder);
+  }
+  directories.push_back(fs::path("/usr/local/cuda") / folder);
+  return directories;
+}
+
+// The first file of that name that can be accessed so; empty if there is none.
+fs::path find_file(const std::vector<fs::path>& directories, std::string_view name, int mode) {
+  for (const fs::path& directory : directories) {
+    const fs::path file = directory / name;
+    std::error_code ignored;
+    if (fs::is_regular_file(file, ignored) && access(file.c_str(), mode) == 0) return file;
+  }
+  return {};
+}
+
 }  // namespace
 
 Settings read_settings() {
@@ -193,6 +215,10 @@ Settings read_settings() {
     if (!value.empty()) variable.apply(settings, variable.name, value);
   }
   settings.cache_dir_missing = !settings.cache_dir && environment("FLASHJIT_CACHE_DIR").empty();
+  // A path tells the compiler's build without opening 100 MB of it, as a bare name does not.
+  for (const char* name : {"libnvrtc.so.13", "libnvrtc.so.12"}) {
+    if (settings.libnvrtc.empty()) settings.libnvrtc = find_library(name);
+  }
   return settings;
 }
 
@@ -236,18 +262,11 @@ std::vector<SettingRow> describe_settings() {
 }
 
 fs::path find_program(std::string_view name) {
-  std::vector<fs::path> directories = parse_paths(environment("PATH"));
-  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
-    const std::string home = environment(variable);
-    if (!home.empty()) directories.push_back(fs::path(home) / "bin");
-  }
-  directories.push_back("/usr/local/cuda/bin");
-  for (const fs::path& directory : directories) {
-    const fs::path program = directory / name;
-    std::error_code ignored;
-    if (fs::is_regular_file(program, ignored) && access(program.c_str(), X_OK) == 0) return program;
-  }
-  return {};
+  return find_file(toolkit_directories("PATH", "bin"), name, X_OK);
+}
+
+fs::path find_library(std::string_view name) {
+  return find_file(toolkit_directories("LD_LIBRARY_PATH", "lib64"), name, R_OK);
 }
 
 }  // namespace flashjit

@@ -30,7 +30,7 @@ struct Settings {
   std::filesystem::path record_file;  // workload capture; empty: none
   std::filesystem::path kernel_dir;   // empty: embedded sources
   std::string libcuda;                // empty: libcuda.so.1
-  std::string libnvrtc;               // empty: libnvrtc.so.13, .12
+  std::string libnvrtc;               // empty: whichever the loader finds
   std::string nvdisasm;               // empty: find_program("nvdisasm")
   std::string log_level = "warn";     // trace, debug, info, warn, error, off
   int cpu_threads = 0;                // 0: one per core
@@ -53,5 +53,8 @@ std::vector<SettingRow> describe_settings();
 // The first executable of that name in PATH, then in the bin directories of CUDA_HOME, CUDA_PATH
 // and /usr/local/cuda; empty if there is none.
 std::filesystem::path find_program(std::string_view name);
+
+// The same for a shared library: LD_LIBRARY_PATH, then the lib64 directories.
+std::filesystem::path find_library(std::string_view name);
 
 }  // namespace flashjit

@@ -197,3 +197,21 @@ TEST_CASE("find_program takes the first executable of PATH, then the toolkit's")
   CHECK(find_program("only_there") == dir / "cuda/bin/only_there");
   CHECK(find_program("no_such_tool").empty());
 }
+
+TEST_CASE("NVRTC is found in the directories of the environment, the newest major version first") {
+  test::TempDir dir;
+  for (const char* folder : {"path", "cuda/lib64"}) fs::create_directories(dir / folder);
+  for (const char* file : {"path/libnvrtc.so.12", "cuda/lib64/libnvrtc.so.12"}) {
+    std::ofstream(dir / file) << "a library";
+  }
+  test::ScopedEnvironment environment;
+  clean(environment)
+      .set("LD_LIBRARY_PATH", (dir / "path").string())
+      .set("CUDA_HOME", (dir / "cuda").string());
+  CHECK(find_library("libnvrtc.so.12") == dir / "path/libnvrtc.so.12");
+  CHECK(find_library("no_such_library").empty());
+  std::ofstream(dir / "cuda/lib64/libnvrtc.so.13") << "a library";
+  CHECK(read_settings().libnvrtc == dir / "cuda/lib64/libnvrtc.so.13");
+  environment.set("FLASHJIT_LIBNVRTC", "/lib/libnvrtc.so");
+  CHECK(read_settings().libnvrtc == "/lib/libnvrtc.so");
+}
