@@ -4,9 +4,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 namespace flashjit::cli {
+namespace {
+
+// Where nobody watches, as in the log of a container: a line every ten seconds.
+void log_progress(std::string_view sentence) {
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point last = Clock::now();
+  if (Clock::now() - last < std::chrono::seconds(10)) return;
+  last = Clock::now();
+  fmt::print(stderr, "{}\n", sentence);
+}
+
+}  // namespace
 
 void Report::print(std::string_view text) {
   if (json_) return;
@@ -60,7 +73,8 @@ void Report::note(const std::string& sentence) {
 void Report::value(const std::string& key, Json value) { document_[key] = std::move(value); }
 
 void Report::progress(std::string_view sentence) {
-  if (json_ || isatty(STDERR_FILENO) == 0) return;
+  if (isatty(STDERR_FILENO) == 0) return log_progress(sentence);
+  if (json_) return;
   fmt::print(stderr, "\r\033[K{}", sentence.substr(0, kTextWidth - 1));
   std::fflush(stderr);
   in_progress_ = true;

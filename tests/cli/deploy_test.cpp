@@ -148,6 +148,47 @@ TEST_CASE("an interrupted preload stops cleanly, and the next goes on from there
   CHECK(again.json().at("compiles") == 8 - compiled);
 }
 
+TEST_CASE("bench-preload and bench-start measure what they say, and write it to a file") {
+  if (!machine_has("NVRTC")) return;
+  const Site site;
+  const std::string environment = std::string("FLASHJIT_TUNE=off FLASHJIT_LIBCUDA=") +
+                                  FLASHJIT_FAKE_CUDA + " FLASHJIT_BUNDLES=/no/bundle";
+  const std::string out = site.path("results/preload.json");
+  const ProgramRun preload = run_program(
+      "bench-preload --json --variants 3 --alone 1 --threads 2 --out " + out, environment);
+  INFO(preload.err);
+  REQUIRE(preload.exit_code == 0);
+  const nlohmann::json file = nlohmann::json::parse(std::ifstream(out));
+  CHECK(file.at("device") == "Fake H100");
+  CHECK(file.at("command") == "flashjit bench-preload --variants 3 --threads 2 --alone 1");
+  CHECK(file.at("date").get<std::string>().size() == 10);
+  CHECK(file.at("rows") == preload.json().at("rows"));
+  const nlohmann::json many = file.at("rows").at(0), one = file.at("rows").at(1);
+  CHECK(many.at("variants") == 3);
+  CHECK(many.at("threads") == 2);
+  CHECK(one.at("variants") == 1);
+  CHECK(file.at("many_ms") == many.at("wall_ms"));
+  // One of three, scaled to all: longer than it took, and the speed-up is the quotient.
+  CHECK(file.at("one_all_ms") > one.at("wall_ms"));
+  const double quotient = file.at("one_all_ms").get<double>() / file.at("many_ms").get<double>();
+  CHECK(file.at("speedup") == quotient);
+
+  const std::string starts = site.path("start.json");
+  const ProgramRun start =
+      run_program("bench-start --json --variants 2 --starts 3 --out " + starts, environment);
+  INFO(start.err);
+  REQUIRE(start.exit_code == 0);
+  const nlohmann::json started = nlohmann::json::parse(std::ifstream(starts));
+  CHECK(started.at("entries") == 2);
+  REQUIRE(started.at("rows").size() == 3);
+  for (const auto& row : started.at("rows")) {
+    CHECK(row.at("first_launch_ms") > 0);
+    CHECK(row.at("process_ms") > row.at("context_ms"));
+    CHECK(row.at("process_ms") > row.at("first_launch_ms"));
+  }
+  CHECK(started.at("beyond_ms") == start.json().at("start").at("beyond_ms"));
+}
+
 TEST_CASE("what a program used is recorded, and preload takes the record") {
   const Site site;
   const std::string record = site.path("record.jsonl");
