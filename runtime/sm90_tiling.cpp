@@ -112,7 +112,7 @@ double efficiency(const Problem& problem, const Tiling& t) {
     case 1:
       return 0.5;
     case 2:
-      return widest_dim > 128 ? 0.9 : widest_dim > 64 ? 0.85 : 0.55;
+      return widest_dim > 128 ? 0.9 : widest_dim > 72 ? 0.85 : 0.55;
     case 3:  // head_dim 72 leaves room for two stages only
       return widest_dim > 72 ? 0.93 : widest_dim > 64 ? 0.54 : 0.69;
     default:  // at head_dim 64: wins to 4k tokens, where its broken last wave costs less

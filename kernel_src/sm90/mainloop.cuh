@@ -235,7 +235,7 @@ struct Sm90Consumer {
     ptx::pin_registers(acc.s);
     profiler.mark(Stage::kSoftmax, n_block);
     release_v(position - 1);
-    softmax.template update<kMasked, false>(acc.s, scale_log2, acc.o, acc.p);
+    softmax.template update<kMasked, kMasked>(acc.s, scale_log2, acc.o, acc.p);
   }
 
   // The same without overlap: S, P and P·V of one block after another.

@@ -53,6 +53,9 @@ TEST_CASE("long sequences get the tiles that measured best") {
   };
   CHECK(tile(64, 64, MaskKind::kNone) == std::pair(192, 128));
   CHECK(tile(64, 64, MaskKind::kCausal) == std::pair(192, 128));
+  CHECK(tile(72, 72, MaskKind::kNone) == std::pair(256, 64));
+  CHECK(tile(72, 72, MaskKind::kCausal) == std::pair(256, 64));
+  CHECK(tile(80, 80, MaskKind::kNone) == std::pair(192, 112));
   CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 112));
   CHECK(tile(128, 128, MaskKind::kNone) == std::pair(192, 64));
   CHECK(tile(128, 128, MaskKind::kCausal) == std::pair(192, 64));
