@@ -38,16 +38,17 @@ __device__ void stmatrix_x4(const Args& args) {
 
 // ---- mbarrier.h: three warps hand words to the fourth
 
-// Threads 0 … 95 write one word each and signal() it; the others wait, two phases.
-template <class Signal>
-__device__ __forceinline__ void hand_over(const Args& args, u32 count, Signal&& signal) {
+// Warps 0 … 2 write 32 words each and signal(); the fourth waits, two phases. Whoever arrives has
+// written: compute-sanitizer's racecheck does not follow the words of other lanes through a
+// __syncwarp() and the one arrival behind it (CUDA 13.0).
+template <class Write>
+__device__ __forceinline__ void hand_over(const Args& args, u32 count, Write&& write) {
   make_barrier(count);
   const u32 smem = ptx::dynamic_smem();
   for (u32 phase = 0; phase < 2; ++phase) {
     const u32 first = 96 * phase;
     if (threadIdx.x < 96) {
-      ptx::st_shared_u32(smem + 4 * (first + threadIdx.x), args.in[first + threadIdx.x]);
-      signal();
+      write(first);
     } else {
       wait(phase);
       for (u32 i = threadIdx.x - 96; i < 96; i += 32)
@@ -56,21 +57,32 @@ __device__ __forceinline__ void hand_over(const Args& args, u32 count, Signal&& 
     __syncthreads();
   }
 }
+__device__ __forceinline__ void hand_word(const Args& args, u32 i) {
+  ptx::st_shared_u32(ptx::dynamic_smem() + 4 * i, args.in[i]);
+}
+// One lane writes the words of its warp.
+__device__ __forceinline__ void hand_words_of_warp(const Args& args, u32 first, u32 lane) {
+  if (threadIdx.x % 32 != lane) return;
+  for (u32 i = 0; i < 32; ++i) hand_word(args, first + threadIdx.x / 32 * 32 + i);
+}
 template <Dtype>
 __device__ void mbarrier_init(const Args& args) {
-  hand_over(args, 96, [] { ptx::mbarrier_arrive(barrier()); });
+  hand_over(args, 96, [&](u32 first) {
+    hand_word(args, first + threadIdx.x);
+    ptx::mbarrier_arrive(barrier());
+  });
 }
 template <Dtype>
 __device__ void mbarrier_arrive(const Args& args) {
-  hand_over(args, 3, [] {
-    __syncwarp();
+  hand_over(args, 3, [&](u32 first) {
+    hand_words_of_warp(args, first, 0);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(barrier());
   });
 }
 template <Dtype>
 __device__ void mbarrier_arrive_if(const Args& args) {
-  hand_over(args, 3, [] {
-    __syncwarp();
+  hand_over(args, 3, [&](u32 first) {
+    hand_words_of_warp(args, first, 5);
     ptx::mbarrier_arrive_if(threadIdx.x % 32 == 5, barrier());
   });
 }
@@ -88,12 +100,8 @@ __device__ void mbarrier_try_wait_parity(const Args& args) {
 }
 template <Dtype>
 __device__ void fence_mbarrier_init(const Args& args) {
-  if (threadIdx.x == 0) {
-    ptx::mbarrier_init(barrier(), 1);
-    ptx::fence_mbarrier_init();
-    ptx::mbarrier_arrive(barrier());
-  }
-  __syncthreads();
+  make_barrier(1);
+  if (threadIdx.x == 0) ptx::mbarrier_arrive(barrier());
   wait(0);
   args.out[threadIdx.x] = args.in[threadIdx.x];
 }
