@@ -12,6 +12,7 @@
 #include "cubin_compatibility.h"
 #include "flashjit/error.h"
 #include "flashjit/runtime.h"
+#include "ptxas_log.h"
 #include "sha256.h"
 #include "variant_name.h"
 
@@ -49,6 +50,15 @@ void finish(BundleManifest& manifest) {
   manifest.compilers.assign(compilers.begin(), compilers.end());
 }
 
+// How long a compilation took is the one thing that two of them do not share: without it, two
+// builds of the same sources by the same compiler are the same bundle.
+CacheEntry without_times(const CacheEntry& entry) {
+  CacheEntry result = entry;
+  result.binary.compile_ms = 0;
+  result.binary.log = without_compile_times(entry.binary.log);
+  return result;
+}
+
 // Every file of the bundle by its path inside it, manifest last, and the manifest.
 using Files = std::vector<std::pair<std::string, std::vector<std::byte>>>;
 BundleManifest lay_out(const BundleContents& contents, Files& files) {
@@ -58,7 +68,7 @@ BundleManifest lay_out(const BundleContents& contents, Files& files) {
   std::map<std::string, const CacheEntry*> entries;
   for (const CacheEntry& entry : contents.entries) entries.emplace(entry.key.hex, &entry);
   for (const auto& [hex, entry] : entries) {
-    files.emplace_back("entries/" + hex + ".fjc", encode_entry(*entry));
+    files.emplace_back("entries/" + hex + ".fjc", encode_entry(without_times(*entry)));
     manifest.entries.push_back({describe(files.back().first, files.back().second),
                                 entry->variant,
                                 entry->arch,

@@ -20,7 +20,8 @@ struct BundleContents {
 };
 
 // Writes a bundle at `directory`, which must not exist or be empty: built beside it and renamed, so
-// there is never half of one. Equal contents make equal bytes. Throws Error(kIo), or
+// there is never half of one. Equal contents make equal bytes, however long the compiler took:
+// entries are written without their compile times. Throws Error(kIo), or
 // Error(kInvalidArgument) when there is something already or a name is no plain file name.
 BundleManifest export_bundle(const std::filesystem::path& directory,
                              const BundleContents& contents);

@@ -49,7 +49,7 @@ std::optional<CacheHit> CubinCache::find_in_bundle(const fs::path& bundle, const
     if (pinned_) {
       const auto it = pinned_->find(key.hex);
       if (it == pinned_->end() || it->second != sha256_hex(bytes)) {
-        report_bad_entry(file, "it is not the file of the pinned manifest");
+        report_bad_entry(file, "it is not the file of the pinned manifest", bytes);
         return std::nullopt;
       }
     }
@@ -87,7 +87,7 @@ std::optional<CacheHit> CubinCache::accept(std::span<const std::byte> bytes,
     entry.reset();
   }
   if (!entry) {
-    report_bad_entry(file, why);
+    report_bad_entry(file, why, bytes);
     return std::nullopt;
   }
   return CacheHit{std::move(*entry), origin};
@@ -163,7 +163,16 @@ std::unique_ptr<CubinCache::CompileLock> CubinCache::lock(const CacheKey& key) {
   }
 }
 
-void CubinCache::report_bad_entry(const fs::path& file, const std::string& why) {
+void CubinCache::report_bad_entry(const fs::path& file,
+                                  const std::string& why,
+                                  std::span<const std::byte> bytes) {
+  {
+    std::string what = why + sha256_hex(bytes);
+    const std::lock_guard lock(bad_files_mutex_);
+    std::string& reported = bad_files_[file];
+    if (reported == what) return;
+    reported = std::move(what);
+  }
   ++corrupt_entries_;
   logger_->warn("ignoring cache entry {}: {}", file.string(), why);
 }

@@ -58,7 +58,10 @@ class CubinCache {
                                  const CacheKey& key,
                                  const std::filesystem::path& file,
                                  VariantOrigin origin);
-  void report_bad_entry(const std::filesystem::path& file, const std::string& why);
+  // Once for each content of a file: whoever misses looks again under the lock.
+  void report_bad_entry(const std::filesystem::path& file,
+                        const std::string& why,
+                        std::span<const std::byte> bytes = {});
   void give_up_directory(const std::string& why);
   void warn_once(const std::string& what, const std::string& why);
 
@@ -70,6 +73,8 @@ class CubinCache {
   mutable std::set<std::string> bundle_builds_;
   mutable std::mutex directory_builds_mutex_;
   mutable std::map<std::string, std::string> directory_builds_;  // key → build; "" when it is bad
+  std::mutex bad_files_mutex_;
+  std::map<std::filesystem::path, std::string> bad_files_;  // why and digest, as last reported
   bool directory_missing_;
   std::uint64_t max_bytes_;
   std::chrono::milliseconds lock_timeout_;

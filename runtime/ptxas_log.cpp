@@ -61,4 +61,16 @@ std::vector<std::string> find_compile_warnings(std::string_view log) {
   return warnings;
 }
 
+std::string without_compile_times(std::string_view log) {
+  std::string kept;
+  while (!log.empty()) {
+    const std::size_t before = log.size();
+    const char* begin = log.data();
+    const std::string_view line = take_line(log);
+    if (line.find("Compile time = ") == std::string_view::npos)
+      kept.append(begin, before - log.size());
+  }
+  return kept;
+}
+
 }  // namespace flashjit

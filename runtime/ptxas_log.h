@@ -18,4 +18,7 @@ ResourceUse parse_ptxas_resources(std::string_view log);
 // a variant as it should be.
 std::vector<std::string> find_compile_warnings(std::string_view log);
 
+// The log without the lines that tell how long something took: equal for equal compilations.
+std::string without_compile_times(std::string_view log);
+
 }  // namespace flashjit

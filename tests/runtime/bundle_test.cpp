@@ -79,6 +79,16 @@ TEST_CASE("two exports of one set are identical, whatever the order and the plac
   fs::create_directory(dir / "empty");
   export_bundle(dir / "empty/", contents({3, 1, 2}));
   CHECK(files_of(dir / "a") == files_of(dir / "empty"));
+  BundleContents slower = contents({1, 2, 3});
+  for (CacheEntry& entry : slower.entries) {
+    entry.binary.compile_ms *= 2;
+    entry.binary.log = "ptxas info    : Compile time = 559.638 ms\n" + entry.binary.log;
+  }
+  export_bundle(dir / "slower", slower);
+  CHECK(files_of(dir / "a") == files_of(dir / "slower"));
+  slower.entries[0].binary.log += "warning";
+  export_bundle(dir / "warned", slower);
+  CHECK(files_of(dir / "a") != files_of(dir / "warned"));
   export_bundle(dir / "c", contents({1, 2}));
   CHECK(bundle_digest(dir / "a") != bundle_digest(dir / "c"));
 }

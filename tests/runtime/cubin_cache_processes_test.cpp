@@ -8,10 +8,13 @@
 #include <thread>
 
 #include "runtime/cubin_cache.h"
+#include "runtime/kernel_registry.h"
+#include "runtime/variant_name.h"
 #include "support/cache_samples.h"
 #include "support/captured_log.h"
 #include "support/catch.h"
 #include "support/child_process.h"
+#include "support/fake_executor.h"
 #include "support/temp_dir.h"
 
 using namespace flashjit;
@@ -48,29 +51,32 @@ std::vector<int> run_together(const std::function<int()>& body) {
   return statuses;
 }
 
-// The cold path of the registry with a compiler that leaves one byte in `compiles` for each run.
-int cold_path(const Settings& settings, const CacheEntry& entry, const fs::path& compiles) {
+const KernelConfig kConfig = *parse_variant_name("fwd_simt_bf16_d64_m64n64", {8, 0, false});
+
+// What a program does at its start: a registry and its first variant. The compiler leaves one byte
+// in `compiles` for each run.
+int start_program(const Settings& settings, const fs::path& compiles) {
+  const auto device = std::make_shared<test::FakeDevice>();
+  device->on_compile = [&] {
+    const UniqueFd counter(::open(compiles.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600));
+    if (::write(counter.get(), "c", 1) != 1) throw Error(ErrorCode::kIo, "not counted");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  };
   test::CapturedLog log;
-  CubinCache cache(settings, log.logger);
-  if (cache.find(entry.key)) return 0;
-  const auto lock = cache.lock(entry.key);
-  if (const auto hit = cache.find(entry.key)) {
-    return hit->entry.binary.code == entry.binary.code ? 0 : 1;
-  }
-  const UniqueFd counter(::open(compiles.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600));
-  if (::write(counter.get(), "c", 1) != 1) return 2;
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  cache.publish(entry);
-  return log.lines() == 0 && cache.corrupt_entries() == 0 ? 0 : 3;
+  const test::FakeExecutor executor(device);
+  KernelRegistry registry(executor, settings, log.logger);
+  const VariantInfo& info = registry.get(kConfig).info;
+  const bool compiled = info.origin == VariantOrigin::kCompiled;
+  if (device->loads != 1 || device->compiles != (compiled ? 1 : 0)) return 1;
+  return log.lines() == 0 && registry.stats().corrupt_entries == 0 ? 0 : 2;
 }
 
 }  // namespace
 
 TEST_CASE("64 processes, an empty cache, one key: one compiles, all succeed") {
   test::TempDir dir;
-  const CacheEntry entry = sample_entry(1, 100'000);
   const Settings settings = settings_for(dir / "cache");
-  const auto statuses = run_together([&] { return cold_path(settings, entry, dir / "compiles"); });
+  const auto statuses = run_together([&] { return start_program(settings, dir / "compiles"); });
   CHECK(statuses == std::vector<int>(kProcesses, 0));
   CHECK(fs::file_size(dir / "compiles") == 1);
   CHECK(fs::is_empty(dir / "cache/v1/locks"));
@@ -78,13 +84,28 @@ TEST_CASE("64 processes, an empty cache, one key: one compiles, all succeed") {
 
 TEST_CASE("64 processes without locks: all succeed") {
   test::TempDir dir;
-  const CacheEntry entry = sample_entry(1, 100'000);
   Settings settings = settings_for(dir / "cache");
   settings.cache_lock_timeout = std::chrono::milliseconds(0);
-  const auto statuses = run_together([&] { return cold_path(settings, entry, dir / "compiles"); });
+  const auto statuses = run_together([&] { return start_program(settings, dir / "compiles"); });
   CHECK(statuses == std::vector<int>(kProcesses, 0));
-  test::CapturedLog log;
-  CHECK(CubinCache(settings, log.logger).find(entry.key));
+  const auto compiles = fs::file_size(dir / "compiles");
+  CHECK(compiles > 1);  // there were no locks
+  CHECK_FALSE(fs::exists(dir / "cache/v1/locks"));
+  CHECK(start_program(settings, dir / "compiles") == 0);
+  CHECK(fs::file_size(dir / "compiles") == compiles);  // and there is an entry now
+}
+
+TEST_CASE("a lock that is never granted costs its time-out and a compile, nothing else") {
+  test::TempDir dir;
+  Settings settings = settings_for(dir / "cache");
+  settings.cache_lock_timeout = std::chrono::milliseconds(50);
+  const VariantSource source = make_variant_source(kConfig, KernelSources::embedded());
+  const CacheDirectory directory(dir / "cache", false);
+  const auto held = directory.lock(make_cache_key(source, "fake 1").hex, std::chrono::seconds(1));
+  REQUIRE(held);
+  CHECK(start_program(settings, dir / "compiles") == 0);
+  CHECK(fs::file_size(dir / "compiles") == 1);
+  CHECK(directory.list().size() == 1);
 }
 
 TEST_CASE("64 processes that publish and read one key never see half of an entry") {
@@ -151,6 +172,11 @@ TEST_CASE("kill -9 at 1,000 random moments of publishing never leaves a bad entr
   }
   CHECK(log.lines() == 0);
   CHECK(found >= kKills / 2);
+  // Of those that died in the middle something is left, which no look-up minds.
+  int halves = 0;
+  for (const auto& file : fs::directory_iterator(dir / "cache/v1"))
+    halves += is_temporary_name(file.path().filename().string());
+  CHECK(halves >= 10);
   CubinCache cache(settings, log.logger);
   cache.publish(entry);
   CHECK(cache.find(entry.key));

@@ -30,6 +30,12 @@ TEST_CASE("resources are the largest over the kernels of a log") {
   CHECK(parse_ptxas_resources("").registers == 0);
 }
 
+TEST_CASE("a log without its compile times is the same log otherwise") {
+  CHECK(without_compile_times("") == "");
+  CHECK(without_compile_times("a\nptxas info    : Compile time = 559.638 ms\n\nb") == "a\n\nb");
+  CHECK(without_compile_times("ptxas info    : Compile time = 1.0 ms") == "");
+}
+
 TEST_CASE("spills, performance losses and warnings are found, and nothing else") {
   const std::vector<std::string> spills = find_compile_warnings(kLog);
   REQUIRE(spills.size() == 1);
