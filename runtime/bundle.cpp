@@ -105,7 +105,7 @@ fs::path make_directory_beside(const fs::path& directory) {
   fs::create_directories(parent, error);
   if (error) throw_io("cannot create " + parent.string(), error.value());
   std::random_device random;
-  const fs::path made =
+  fs::path made =
       parent / ("." + directory.filename().string() + "." + std::to_string(random()) + ".tmp");
   for (const fs::path& path : {made, made / "entries", made / "tuning"}) {
     if (!fs::create_directory(path, error))
@@ -192,7 +192,7 @@ BundleManifest export_bundle(const fs::path& directory, const BundleContents& co
   const fs::path target = absolute_directory(directory);
   std::error_code error;
   Files files;
-  const BundleManifest manifest = lay_out(contents, files);
+  BundleManifest manifest = lay_out(contents, files);
   const fs::path made = make_directory_beside(target);
   try {
     for (const auto& [path, bytes] : files) write_file_atomically(made / path, bytes, kFileMode);

@@ -35,7 +35,7 @@ class HitCounter {
 
   static std::size_t thread_index() {
     static std::atomic<std::size_t> num_threads = 0;
-    thread_local const std::size_t index =
+    thread_local std::size_t index =
         std::min(num_threads.fetch_add(1, std::memory_order_relaxed), kShards - 1);
     return index;
   }
