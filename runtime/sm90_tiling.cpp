@@ -57,20 +57,33 @@ bool is_useful(const Tiling& t, int widest_dim) {
   return t.num_warps < 12 || t.block_n >= (widest_dim <= 128 ? 64 : 80);
 }
 
-// Epilogues from best to cheapest in shared memory, with the deepest ring of up to 4 stages each. A
-// staging of its own frees the Q buffer a store earlier: +2 … 5 % where shared memory has room for
-// it beside two Q buffers and a ring that is deep enough.
+struct EpilogueChoice {
+  Epilogue epilogue;
+  int num_q_stages;
+  int min_stages;
+};
+
+// Epilogues from best to cheapest in shared memory. A staging of its own frees the Q buffer a store
+// earlier: +2 … 5 % under a causal mask, where shared memory has room for it beside two Q buffers
+// and a ring that is deep enough. Without a mask all tiles are long and it costs 1 … 3 %: four
+// warpgroups store O from registers, two of head_dim 128 through Q.
+std::vector<EpilogueChoice> epilogue_choices(const Problem& problem, int warpgroups) {
+  std::vector<EpilogueChoice> choices;
+  if (problem.mask == MaskKind::kNone && warpgroups == 4) {
+    choices.push_back({Epilogue::kDirect, 2, 2});
+  }
+  if (problem.mask != MaskKind::kNone || problem.head_dim_v <= kPanelColumns) {
+    choices.push_back({Epilogue::kStaged, 2, 3});
+  }
+  choices.insert(
+      choices.end(),
+      {{Epilogue::kThroughQ, 2, 2}, {Epilogue::kStaged, 1, 2}, {Epilogue::kDirect, 1, 2}});
+  return choices;
+}
+
+// With the deepest ring of up to 4 stages.
 std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling) {
-  struct Choice {
-    Epilogue epilogue;
-    int num_q_stages;
-    int min_stages;
-  };
-  constexpr Choice kChoices[] = {{Epilogue::kStaged, 2, 3},
-                                 {Epilogue::kThroughQ, 2, 2},
-                                 {Epilogue::kStaged, 1, 2},
-                                 {Epilogue::kDirect, 1, 2}};
-  for (const Choice& choice : kChoices) {
+  for (const EpilogueChoice& choice : epilogue_choices(problem, tiling.num_warps / 4)) {
     tiling.epilogue = choice.epilogue;
     tiling.num_q_stages = choice.num_q_stages;
     for (tiling.num_stages = 4; tiling.num_stages >= choice.min_stages; --tiling.num_stages) {

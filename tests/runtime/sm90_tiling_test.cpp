@@ -68,6 +68,19 @@ TEST_CASE("short sequences get tiles that they fill") {
   CHECK(default_sm90_tiling(problem, square(64, 16, 1), kHopper, kH100)->block_m == 64);
 }
 
+TEST_CASE("O is staged under a causal mask, and without one where nothing else measured better") {
+  const auto epilogue = [](int head_dim, MaskKind mask) {
+    const ProblemShape shape = square(16, 2048 / head_dim, 1024);
+    return default_sm90_tiling(problem_of(head_dim, head_dim, mask), shape, kHopper, kH100)
+        ->epilogue;
+  };
+  for (const int head_dim : {64, 128, 256})
+    CHECK(epilogue(head_dim, MaskKind::kCausal) == Epilogue::kStaged);
+  CHECK(epilogue(64, MaskKind::kNone) == Epilogue::kDirect);
+  CHECK(epilogue(128, MaskKind::kNone) == Epilogue::kThroughQ);
+  CHECK(epilogue(256, MaskKind::kNone) == Epilogue::kStaged);
+}
+
 TEST_CASE("row sums by mma only where the caller does not ask for the LSE") {
   const ProblemShape shape = square(1, 16, 16384);
   const auto sums_by_mma = [&](bool lse) {
