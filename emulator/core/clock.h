@@ -3,6 +3,7 @@
 // entity e did up to its time t happened before.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct Entities {
   int bulk_store(int warp) const { return kMaxBarriers + 2 * num_warps + warp; }
   int thread(int tid) const { return kMaxBarriers + 3 * num_warps + tid; }  // generic accesses
   int cp_async(int tid) const { return thread(32 * num_warps) + tid; }
+  bool is_thread(int entity) const { return entity >= thread(0) && entity < base_count(); }
   int base_count() const { return thread(32 * num_warps); }
 
   std::string name(int entity) const;
@@ -37,6 +39,18 @@ class Clock {
   u32 operator[](int entity) const {
     const auto e = static_cast<std::size_t>(entity);
     return e < at_.size() ? at_[e] : 0;
+  }
+  // Of `entity` and the 31 behind it; false also where not all of them are known.
+  bool all_reached(int entity, u32 time) const {
+    const auto e = static_cast<std::size_t>(entity);
+    if (e + 32 > at_.size()) return false;
+    u32 missing = 0;
+    for (std::size_t i = 0; i < 32; ++i) missing |= at_[e + i] < time;
+    return missing == 0;
+  }
+  u32 least(int entity, int count) const {
+    const auto first = at_.begin() + entity;
+    return *std::min_element(first, first + count);
   }
   void raise(int entity, u32 time) {
     const auto e = static_cast<std::size_t>(entity);
@@ -65,22 +79,27 @@ class Clock {
 // What is known to have happened, and the part of it that the async proxy (TMA, wgmma) knows.
 struct Visibility {
   Clock generic, async;
+  u32 everybody = 0;  // generic[t] is at least this for every thread t
 
   Visibility() = default;
   explicit Visibility(int size) : generic(size), async(size) {}
   void join(const Visibility& other) {
     generic.join(other.generic);
     async.join(other.async);
+    everybody = std::max(everybody, other.everybody);
   }
   void meet(const Visibility& other) {
     generic.meet(other.generic);
     async.meet(other.async);
+    everybody = std::min(everybody, other.everybody);
   }
   void raise(int entity, u32 time) {
     generic.raise(entity, time);
     async.raise(entity, time);
   }
-  bool operator==(const Visibility&) const = default;
+  bool operator==(const Visibility& other) const {
+    return generic == other.generic && async == other.async;
+  }
 };
 
 // Visibilities are shared: threads that met at a barrier know the same and point to one object.
@@ -117,6 +136,15 @@ struct Knowledge {
            (entity == own->bulk_store && own->stored >= time) ||
            (entity == own->collective && collective_time >= time) ||
            (entity == own->wgmma && wgmma_time >= time);
+  }
+  // Those of `lanes` whose generic(first + lane, time) is false.
+  u32 unknown(int first, u32 lanes, u32 time) const {
+    if (lanes == 0 || shared->generic.all_reached(first, time)) return 0;
+    u32 missing = 0;
+    for (u32 left = lanes; left != 0; left &= left - 1) {
+      if (!generic(first + std::countr_zero(left), time)) missing |= left & -left;
+    }
+    return missing;
   }
   bool async(int entity, u32 time) const {
     if (shared->async[entity] >= time) return true;

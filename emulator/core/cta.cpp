@@ -33,7 +33,7 @@ void fail_fault(const char* kind, const char* message) {
                context.scheduler.current().wait_loc);
 }
 
-Cta::Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options)
+Cta::Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options, GlobalStores& stores)
     : grid_(grid),
       block_(block),
       context_(checked_threads(block), smem_bytes, options),
@@ -42,7 +42,7 @@ Cta::Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options)
       named_(context_),
       mbarriers_(context_),
       cp_async_(context_),
-      tma_(context_, mbarriers_),
+      tma_(context_, mbarriers_, stores),
       wgmma_(context_, collectives_),
       registers_(context_, collectives_) {}
 
@@ -61,8 +61,9 @@ void Cta::reset() {
 void Cta::run(Dim3 block_idx, const std::function<void()>& kernel) {
   block_idx_ = block_idx;
   reset();
-  const u64 index = block_idx.x + u64{grid_.x} * (block_idx.y + u64{grid_.y} * block_idx.z);
+  const unsigned index = block_idx.x + grid_.x * (block_idx.y + grid_.y * block_idx.z);
   const u64 seed = context_.options.seed * 0x9E3779B97F4A7C15ull + index;
+  tma_.begin_cta(index);
   running_cta = this;
   try {
     context_.scheduler.run(
@@ -85,6 +86,7 @@ Dim3 Cta::thread_idx() const {
 int Cta::lane() const { return const_cast<Context&>(context_).lane(); }
 
 void Cta::load_shared(void* to, u32 addr, u32 bytes, const Loc& loc) {
+  context_.order.prefetch(Context::offset_of(addr));
   const u8* from = context_.smem(addr, bytes, bytes, loc);
   context_.scheduler.preemption_point();
   context_.order.read(context_.tid(), Context::offset_of(addr), bytes, loc);
@@ -92,6 +94,7 @@ void Cta::load_shared(void* to, u32 addr, u32 bytes, const Loc& loc) {
 }
 
 void Cta::store_shared(u32 addr, const void* from, u32 bytes, const Loc& loc) {
+  context_.order.prefetch(Context::offset_of(addr));
   u8* to = context_.smem(addr, bytes, bytes, loc);
   context_.scheduler.preemption_point();
   context_.order.write(context_.tid(), Context::offset_of(addr), bytes, loc);

@@ -16,7 +16,7 @@ namespace flashjit::emu {
 
 class Cta final : public Device {
  public:
-  Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options);
+  Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options, GlobalStores& stores);
   // Throws Failure.
   void run(Dim3 block_idx, const std::function<void()>& kernel);
   const Stats& stats() const { return context_.stats; }
@@ -101,7 +101,7 @@ class Cta final : public Device {
  private:
   void reset();
   std::string who_waits() const;
-  std::string name() const;  // "CTA (3, 0, 1)"
+  std::string name() const;  // "CTA (3, 0, 1) of the schedule with seed 1"
 
   Dim3 grid_, block_, block_idx_;
   Context context_;

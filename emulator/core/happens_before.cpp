@@ -7,6 +7,7 @@ HappensBefore::HappensBefore(int num_warps, u32 smem_bytes, const Options& optio
       check_init_(options.detect_uninitialised),
       entities_{num_warps},
       report_(std::move(report)),
+      shadow_(entities_),
       collective_times_(index(num_warps)),
       wgmma_times_(index(num_warps)) {
   if (!enabled_) return;
@@ -50,6 +51,7 @@ void HappensBefore::release(int tid, Gathering& into) {
     into.last = shared_[index(tid)];
     into.sum.join(*into.last);
   }
+  ++into.releases;
   Private& own = own_[index(tid)];
   own.raise_in(into.sum);
   into.sum.raise(own.collective, collective_times_[index(tid / 32)]);
@@ -58,7 +60,12 @@ void HappensBefore::release(int tid, Gathering& into) {
 }
 
 Snapshot HappensBefore::snapshot(const Gathering& from) const {
-  return enabled_ ? std::make_shared<Visibility>(from.sum) : nullptr;
+  if (!enabled_) return nullptr;
+  auto result = std::make_shared<Visibility>(from.sum);
+  if (from.releases >= 32 * entities_.num_warps) {
+    result->everybody = result->generic.least(entities_.thread(0), 32 * entities_.num_warps);
+  }
+  return result;
 }
 
 template <class Make>
@@ -167,8 +174,10 @@ bool HappensBefore::async_proxy_knows(int tid, int other_tid, u32 time) const {
 
 void HappensBefore::read(int tid, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
+  const u32 time = own_[index(tid)].time;
+  if (shadow_.join_reads(tid, offset, bytes, time, loc, shared_[index(tid)]->generic)) return;
   const int first = entities_.thread(tid & ~31);
-  check({offset, bytes, first, tid & 31, time_of(tid), false, false, loc}, knowledge_of(tid));
+  check({offset, bytes, first, tid & 31, time, false, false, loc}, knowledge_of(tid));
 }
 
 void HappensBefore::write(int tid, u32 offset, u32 bytes, const Loc& loc) {

@@ -15,6 +15,7 @@ namespace flashjit::emu {
 struct Gathering {
   Visibility sum;
   Snapshot last;  // the snapshot that was joined last: most threads come with the same
+  int releases = 0;
 };
 
 class HappensBefore {
@@ -27,7 +28,7 @@ class HappensBefore {
   const Entities& entities() const { return entities_; }
 
   // ---- synchronisation
-  Gathering gather() const { return {empty(), nullptr}; }
+  Gathering gather() const { return {empty(), nullptr, 0}; }
   // `tid` publishes what it knows; what it does from now on is later.
   void release(int tid, Gathering& into);
   Snapshot snapshot(const Gathering& from) const;
@@ -47,6 +48,7 @@ class HappensBefore {
   bool async_proxy_knows(int tid, int other_tid, u32 time) const;
 
   // ---- accesses
+  void prefetch(u32 offset) const { shadow_.prefetch(offset); }  // one comes soon
   void read(int tid, u32 offset, u32 bytes, const Loc& loc);
   void write(int tid, u32 offset, u32 bytes, const Loc& loc);
   // By another entity on behalf of one thread (TMA, cp.async).

@@ -29,9 +29,10 @@ Stats launch(Dim3 grid,
   std::mutex mutex;
   std::exception_ptr failure;
   Stats sum;
+  GlobalStores stores;
   const auto work = [&] {
     try {
-      Cta cta(grid, block, static_cast<u32>(smem_bytes), options);
+      Cta cta(grid, block, static_cast<u32>(smem_bytes), options, stores);
       for (unsigned i; (i = next++) < total;) {
         cta.run({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, kernel);
       }

@@ -73,7 +73,26 @@ void Tma::store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc
                       Context::offset_of(src),
                       op.map.box_bytes(),
                       loc);
+  check_stored_once(op);
   pending_.push_back(op);
+}
+
+void Tma::check_stored_once(const Operation& op) {
+  if (!cta_.options.detect_races) return;
+  for_each_row(op, [&](u32, u8* global) {
+    const u32 size = op.map.element_bytes;
+    for (u32 byte = 0; global && byte < op.map.row_bytes(); byte += 16) {
+      const i64 column = i64{op.coords[0]} + byte / size;
+      if (column < 0 || column >= i64{op.map.dims[0]}) continue;
+      const auto other = stores_.add(global + column * size, {cta_number_, op.loc});
+      if (!other) continue;
+      cta_.fail("race",
+                "global memory is stored by TMA that CTA " + std::to_string(other->cta) +
+                    " of the grid also stores, at " + where(other->loc) +
+                    ": nothing orders the two",
+                op.loc);
+    }
+  });
 }
 
 void Tma::commit(const Loc& loc) { ++groups_of_thread("commit_group", loc).open; }

@@ -5,16 +5,19 @@
 #include <vector>
 
 #include "barriers.h"
+#include "global_stores.h"
 #include "tensor_map.h"
 
 namespace flashjit::emu {
 
 class Tma final : public AsyncUnit {
  public:
-  Tma(Context& cta, MBarriers& mbarriers) : cta_(cta), mbarriers_(mbarriers) {
+  Tma(Context& cta, MBarriers& mbarriers, GlobalStores& stores)
+      : cta_(cta), mbarriers_(mbarriers), stores_(stores) {
     cta.scheduler.add_unit(this);
   }
   void reset();
+  void begin_cta(unsigned number) { cta_number_ = number; }
 
   void load(u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc);
   void store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc);
@@ -47,11 +50,14 @@ class Tma final : public AsyncUnit {
   Groups& groups_of_thread(const char* op, const Loc& loc);
   TensorMapFields checked(const TensorMap* map, u32 smem, const Loc& loc);
   void execute(const Operation& operation);
+  void check_stored_once(const Operation& operation);
   template <class Row>
   static void for_each_row(const Operation& operation, Row&& row);
 
   Context& cta_;
   MBarriers& mbarriers_;
+  GlobalStores& stores_;  // of the launch
+  unsigned cta_number_ = 0;
   std::vector<Operation> pending_;
   std::vector<Groups> groups_;  // by warp
 };

@@ -217,4 +217,39 @@ TEST_CASE("leak: a CTA must not end with work in flight") {
   CHECK_THAT(multiply.report, ContainsSubstring(line_of(__FILE__, line)));
 }
 
+TEST_CASE("race: two CTAs store the same bytes by TMA") {
+  Global global;
+  const TensorMap map = map_of(&global);
+  int store_line = 0;
+  const auto report = [&](int rows_apart, int ctas = 2) -> std::string {
+    const auto kernel = [&] {
+      ptx::st_shared_v4(tile() + 16 * threadIdx.x, {1, 2, 3, 4});
+      ptx::st_shared_v4(tile() + 512 + 16 * threadIdx.x, {1, 2, 3, 4});
+      ptx::fence_proxy_async();
+      __syncwarp();
+      if (threadIdx.x != 0) return;
+      for (int i = 0; i < 2; ++i) {  // one CTA may do it twice
+        const int row = int(blockIdx.x) * rows_apart;
+        store_line = __LINE__, ptx::tma_store_5d(&map, tile(), 0, row, 0, 0, 0);
+        ptx::bulk_commit();
+        ptx::bulk_wait_read<0>();
+      }
+    };
+    try {
+      launch({unsigned(ctas), 1, 1}, {32, 1, 1}, kSmemBytes, kernel, planted_options());
+    } catch (const Failure& failure) {
+      return failure.kind() + std::string(": ") + failure.what();
+    }
+    return "none";
+  };
+  CHECK(report(8) == "none");  // the second box lies outside of the tensor
+  CHECK(report(0, 1) == "none");
+  for (const int rows_apart : {0, 7}) {
+    const std::string found = report(rows_apart);
+    CHECK_THAT(found, ContainsSubstring("race: global memory is stored by TMA that CTA 0"));
+    CHECK_THAT(found, ContainsSubstring("CTA (1, 0, 0) of the schedule with seed 1"));
+    CHECK_THAT(found, ContainsSubstring(line_of(__FILE__, store_line)));
+  }
+}
+
 }  // namespace flashjit::emu
