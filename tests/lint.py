@@ -15,7 +15,7 @@ LITERAL_OR_COMMENT = re.compile(
 
 # (pattern, folders it is judged in, files it is allowed in, what to do instead)
 RULES = [
-    (r"\basm\b", ("",), ("kernel_src/ptx/",), "inline assembly stands in kernel_src/ptx/ only"),
+    (r"\b(?:__)?asm(?:__)?\b", ("",), ("kernel_src/ptx/",), "inline assembly stands in kernel_src/ptx/ only"),
     (r"\b__shared__\b", ("kernel_src/",), ("kernel_src/ptx/",), "shared memory is 32-bit addresses through ptx/, never a variable"),
     (r"#\s*include\s*<", ("kernel_src/",), (), "device code includes nothing but itself"),
     (r"\b(secure_)?getenv\b", ("runtime/", "autotune/", "cli/", "emulator/"), ("runtime/settings.cpp",),
@@ -63,6 +63,7 @@ def self_test() -> None:
     planted = [
         ("runtime/x.cpp", 'void f() { asm("nop"); }', 1), ("runtime/x.cpp", '// asm\nauto s = "asm volatile";', 0),
         ("runtime/x.cpp", 'auto s = R"(asm\n)"; // asm', 0), ("kernel_src/ptx/x.h", 'asm volatile("nop");', 0),
+        ("kernel_src/sm90/x.cuh", '__asm__ volatile("nop");', 1),
         ("kernel_src/simt/x.cuh", "__shared__ float x;", 1), ("kernel_src/x.h", "#include <cstdint>", 1),
         ("kernel_src/x.h", '#include "types.h"', 0), ("cli/x.cpp", 'std::getenv("HOME");', 1),
         ("runtime/settings.cpp", 'std::getenv("HOME");', 0), ("runtime/x.cpp", "#define X 1", 1),

@@ -46,6 +46,7 @@ CheckReport Checker::check(const KernelConfig& config, const CheckOptions& optio
       fail(failure.kind(), failure.what());
       break;
     }
+    ++report.compared;
     if (std::string wrong = problem.judge(worst); !wrong.empty()) {
       fail("wrong", std::move(wrong));
     } else if (first.empty()) {

@@ -26,6 +26,7 @@ struct CheckReport {
   std::string message;     // for people
   std::uint64_t seed = 0;  // of the schedule that shows it
   int schedules = 0;       // that ran
+  int compared = 0;        // of them, those that came to an end and were compared
   double seconds = 0;      // of the processors, all schedules
   double worst_o = 0, worst_lse = 0;  // largest differences from the reference
   Stats stats;                        // of the last schedule

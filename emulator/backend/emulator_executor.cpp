@@ -40,7 +40,6 @@ const std::vector<std::string>& compile_options_of_host() {
                                       "-shared",
                                       "-fvisibility=hidden",
                                       "-fnon-call-exceptions",
-                                      "-fno-gnu-unique",
                                       "-w",
                                       "-Iemulator",
                                       "-Ikernel_src",
@@ -89,9 +88,12 @@ Binary EmulatorExecutor::compile(const VariantSource& source, const KernelSource
   for (const auto& [name, text] : sources.files()) {
     if (!name.starts_with("ptx/")) files.emplace("kernel_src/" + name, text);
   }
+  std::vector<std::string> options = compile_options_of_host();
+  // What GCC makes unique in a process it keeps loaded for ever, and with it the shared object.
+  if (!compiler().is_clang()) options.emplace_back("-fno-gnu-unique");
   HostCompiler::Output output;
   try {
-    output = compiler().compile(files, compile_options_of_host());
+    output = compiler().compile(files, options);
   } catch (Error& error) {
     throw std::move(error).with_variant(source.name);
   }

@@ -82,8 +82,17 @@ int run(const std::vector<std::string>& command, const fs::path& log) {
 
 constexpr const char* kAdvice =
     "the emulated backend compiles kernels with the host's C++20 compiler; install g++ 12 or "
-    "clang++ 14, or newer (Debian, Ubuntu: apt-get install g++), or name one in "
+    "clang++ 16, or newer (Debian, Ubuntu: apt-get install g++), or name one in "
     "FLASHJIT_HOST_CXX";
+
+constexpr int kOldestClang = 16;  // whose std::source_location is that of libstdc++
+
+// 14 in "Debian clang version 14.0.6"; 0 where it is not clang.
+int clang_version(const std::string& build) {
+  constexpr std::string_view kBefore = "clang version ";
+  const std::size_t at = build.find(kBefore);
+  return at == std::string::npos ? 0 : std::atoi(build.c_str() + at + kBefore.size());
+}
 
 }  // namespace
 
@@ -108,6 +117,11 @@ HostCompiler::HostCompiler(const std::string& program) {
   }
   build_ = read_text(log);
   build_ = build_.substr(0, build_.find('\n'));
+  const int clang = clang_version(build_);
+  is_clang_ = clang > 0;
+  if (is_clang_ && clang < kOldestClang) {
+    throw Error(ErrorCode::kNoCompiler, fmt::format("{} is too old: {}", build_, kAdvice));
+  }
 }
 
 HostCompiler::Output HostCompiler::compile(const std::map<std::string, std::string>& files,

@@ -18,6 +18,7 @@ class HostCompiler {
 
   // "g++ (Debian 12.2.0-14) 12.2.0": the first line of --version.
   const std::string& build() const { return build_; }
+  bool is_clang() const { return is_clang_; }
 
   struct Output {
     std::vector<std::byte> shared_object;
@@ -31,6 +32,7 @@ class HostCompiler {
  private:
   std::filesystem::path program_;
   std::string build_;
+  bool is_clang_ = false;
 };
 
 }  // namespace flashjit::emu
