@@ -1,6 +1,7 @@
 // `flashjit build` and `flashjit export`: compiles the variants of a workload for any
 // architectures, without a GPU, into the cache or into a bundle to ship.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -78,6 +79,23 @@ void show(const std::vector<PreloadedVariant>& variants, Report& report) {
   }
 }
 
+// Before minutes of compiling for the others.
+void check_archs(const std::vector<std::string>& names, const NvrtcLibrary& nvrtc) {
+  const std::vector<int>& known = nvrtc.supported_archs();
+  for (const std::string& name : names) {
+    const Arch arch = require_arch(name);
+    if (std::find(known.begin(), known.end(), 10 * arch.major + arch.minor) != known.end())
+      continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--arch {}: NVRTC {} ({}) compiles for sm_{} only; another release may "
+                            "know it: set FLASHJIT_LIBNVRTC",
+                            name,
+                            nvrtc.build(),
+                            nvrtc.path(),
+                            fmt::join(known, ", sm_")));
+  }
+}
+
 // The exit code; `entries` holds what was built.
 int build(const BuildOptions& options, Entries& entries, Report& report) {
   if (options.set.workload.empty() && options.set.names.empty()) {
@@ -86,7 +104,7 @@ int build(const BuildOptions& options, Entries& entries, Report& report) {
   Toolchain toolchain;
   const auto records = visible_build_records(toolchain.settings(), toolchain.sources());
   std::vector<PreloadedVariant> variants = needed_variants(options.set, records.get());
-  toolchain.require_compiler();
+  check_archs(options.set.archs, toolchain.require_compiler().library());
   const InterruptWatch watch;
   const PreloadResult result = preload_variants(
       std::move(variants),

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/bundle_load.h"
@@ -81,12 +82,22 @@ int run_import(const BundleOptions& options, Report& report) {
 }
 
 int run_diff(const BundleOptions& options, Report& report) {
-  const BundleDiff diff =
-      diff_bundles(read_manifest(options.directory), read_manifest(options.other));
-  Table table({{"change", "change"}, {"path", "path"}});
-  for (const std::string& path : diff.added) table.row({"added", path});
-  for (const std::string& path : diff.removed) table.row({"removed", path});
-  for (const std::string& path : diff.changed) table.row({"changed", path});
+  const BundleManifest before = read_manifest(options.directory);
+  const BundleManifest after = read_manifest(options.other);
+  const BundleDiff diff = diff_bundles(before, after);
+  Table table({{"change", "change"}, {"variant", "variant"}, {"arch", "arch"}, {"path", ""}});
+  const auto add = [&](const char* change,
+                       const BundleManifest& manifest,
+                       const std::string& path) {
+    const auto entry = std::find_if(manifest.entries.begin(),
+                                    manifest.entries.end(),
+                                    [&](const BundleEntry& e) { return e.file.path == path; });
+    const bool tuning = entry == manifest.entries.end();
+    table.row({change, tuning ? path : entry->variant, tuning ? Json() : Json(entry->arch), path});
+  };
+  for (const std::string& path : diff.added) add("added", after, path);
+  for (const std::string& path : diff.removed) add("removed", before, path);
+  for (const std::string& path : diff.changed) add("changed", after, path);
   report.table("changes", fmt::format("From {} to {}", options.directory, options.other), table);
   report.note(table.empty() ? "They are equal." : fmt::format("{} differences.", table.size()));
   return table.empty() ? kExitOk : kExitFailure;

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <thread>
+#include <vector>
 
+#include "bundle.h"
 #include "cli/disassembler.h"
 #include "cli/program.h"
 #include "cli/toolchain.h"
@@ -136,6 +138,27 @@ Finding check_cache(const Settings& settings) {
           ""};
 }
 
+// By its manifest; `flashjit verify` reads the rest.
+Finding check_bundle(const fs::path& directory) {
+  try {
+    const BundleManifest manifest = read_manifest(directory);
+    return {"bundle",
+            State::kOk,
+            fmt::format("{}, {} entries for {}, for drivers from CUDA {}.{}",
+                        directory.string(),
+                        manifest.entries.size(),
+                        fmt::join(manifest.archs, ", "),
+                        manifest.minimum_driver / 1000,
+                        manifest.minimum_driver % 1000 / 10),
+            ""};
+  } catch (const Error& error) {
+    return {"bundle",
+            State::kWrong,
+            error.what(),
+            "correct FLASHJIT_BUNDLES, or export the bundle again"};
+  }
+}
+
 Finding check_nvdisasm(const Settings& settings) {
   const fs::path program = find_nvdisasm(settings);
   if (!program.empty() && access(program.c_str(), X_OK) == 0)
@@ -181,12 +204,13 @@ void show_settings(Report& report) {
 int run_doctor(Report& report) {
   const Toolchain toolchain;
   const Settings& settings = toolchain.settings();
-  const Finding findings[] = {check_device(),
-                              check_nvrtc(toolchain),
-                              check_cache(settings),
-                              check_cpu(settings),
-                              check_host_compiler(settings),
-                              check_nvdisasm(settings)};
+  std::vector<Finding> findings = {check_device(), check_nvrtc(toolchain)};
+  for (const fs::path& bundle : settings.bundles) findings.push_back(check_bundle(bundle));
+  findings.insert(findings.end(),
+                  {check_cache(settings),
+                   check_cpu(settings),
+                   check_host_compiler(settings),
+                   check_nvdisasm(settings)});
   Json rows = Json::array();
   int wrong = 0;
   report.heading(fmt::format("flashjit {}", version()));

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <memory>
 
 #include "cli/chrome_trace.h"
 #include "cli/program.h"
+#include "cli/result_file.h"
 #include "cli/tensors.h"
 #include "cli/variants.h"
 #include "executor_factory.h"
@@ -128,13 +128,6 @@ Table time_table(const Profile& profile) {
   return table;
 }
 
-void write_trace(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw Error(ErrorCode::kIo, path + " cannot be written");
-}
-
 int run_profile(const ProfileOptions& options, Report& report) {
   const Settings settings = read_settings();
   const bool emulated = options.backend == "emulated";
@@ -163,7 +156,7 @@ int run_profile(const ProfileOptions& options, Report& report) {
                       {"device", executor->device().name},
                       {"sm_clock_mhz", profile.clock_mhz},
                       {"lost_events", lost}};
-  write_trace(options.out, chrome_trace(profile, about));
+  write_output_file(options.out, chrome_trace(profile, about));
   report.value("trace", options.out);
   report.value("about", about);
   report.table("stages", name + ": " + describe(problem), time_table(profile));

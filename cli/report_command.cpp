@@ -7,6 +7,7 @@
 
 #include "cli/program.h"
 #include "cli/report_page.h"
+#include "cli/result_file.h"
 #include "tuning_record_files.h"
 
 namespace flashjit::cli {
@@ -66,12 +67,7 @@ int run_report(const ReportOptions& options, Report& report) {
     throw Error(ErrorCode::kData,
                 "there is no tuning record; `flashjit tune` makes them, --records names others");
   const Json data = report_data(input, toolchain, report);
-  if (!options.out.empty()) {
-    std::ofstream file(options.out, std::ios::binary);
-    file << report_page(data);
-    file.close();
-    if (!file) throw Error(ErrorCode::kIo, options.out + " cannot be written");
-  }
+  if (!options.out.empty()) write_output_file(options.out, report_page(data));
   if (report.json()) {
     for (const auto& [key, value] : data.items()) report.value(key, value);
     return kExitOk;

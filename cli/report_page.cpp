@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-
+#include "cli/result_file.h"
 #include "flashjit/error.h"
 #include "runtime/embedded_sources.h"
 
@@ -56,12 +55,9 @@ void write_report_page(const std::filesystem::path& path,
                        Toolchain& toolchain,
                        Report& report) {
   if (records.empty()) throw Error(ErrorCode::kData, "there is no tuning record to report on");
-  const std::string page = report_page(report_data(
-      {.records = std::move(records), .baseline = embedded_baseline()}, toolchain, report));
-  std::ofstream file(path, std::ios::binary);
-  file << page;
-  file.close();
-  if (!file) throw Error(ErrorCode::kIo, path.string() + " cannot be written");
+  const Json data = report_data(
+      {.records = std::move(records), .baseline = embedded_baseline()}, toolchain, report);
+  write_output_file(path, report_page(data));
 }
 
 std::string embedded_baseline() { return std::string(file_of(embedded_baselines(), "h100.json")); }

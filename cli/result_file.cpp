@@ -7,10 +7,26 @@
 #include <fstream>
 
 #include "flashjit/error.h"
+#include "posix_file.h"
 
 namespace flashjit::cli {
 
 std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
+
+void write_output_file(const std::filesystem::path& path, const std::string& text) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) {
+    std::ofstream file(path, std::ios::binary);
+    file << text << std::flush;
+    if (!file) throw Error(ErrorCode::kIo, "cannot write " + path.string());
+    return;
+  }
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
+  // A link stays one: what it points to is replaced.
+  const fs::path target = fs::exists(path, ignored) ? fs::canonical(path) : path;
+  write_file_atomically(target, std::as_bytes(std::span(text)));
+}
 
 void write_result_file(const std::filesystem::path& path, const Json& head, const Json& rows) {
   std::string text = "{\n";
@@ -20,11 +36,7 @@ void write_result_file(const std::filesystem::path& path, const Json& head, cons
   for (std::size_t i = 0; i < rows.size(); ++i)
     text += fmt::format("    {}{}\n", rows[i].dump(), i + 1 < rows.size() ? "," : "");
   text += "  ]\n}\n";
-  std::error_code ignored;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), ignored);
-  std::ofstream file(path, std::ios::binary);
-  file << text << std::flush;
-  if (!file) throw Error(ErrorCode::kIo, "cannot write " + path.string());
+  write_output_file(path, text);
 }
 
 }  // namespace flashjit::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "cli/table.h"
 
@@ -11,8 +12,12 @@ namespace flashjit::cli {
 // Today as YYYY-MM-DD, UTC.
 std::string today();
 
-// `head` is an object, `rows` an array that becomes its last member, "rows". Creates the directory.
-// Throws Error(kIo).
+// A result that a user named a file for: whole, or the file is what it was; where `path` is a
+// device or a pipe it is written to. Creates the directory. Throws Error(kIo).
+void write_output_file(const std::filesystem::path& path, const std::string& text);
+
+// `head` is an object, `rows` an array that becomes its last member, "rows". As
+// write_output_file.
 void write_result_file(const std::filesystem::path& path, const Json& head, const Json& rows);
 
 }  // namespace flashjit::cli

@@ -32,13 +32,14 @@ Table layer_table() {
 }
 
 void add_layer(const std::string& layer, const CacheSummary& summary, Table& table) {
+  const bool bundle = layer == "bundle";
   table.row({layer,
              summary.entries,
              summary.bad_entries,
              summary.bytes,
              mib(summary.bytes),
-             summary.compile_ms,
-             summary.compile_ms / 1000,
+             bundle ? Json() : Json(summary.compile_ms),  // bundles do not say
+             bundle ? Json() : Json(summary.compile_ms / 1000),
              summary.directory.string()});
 }
 
@@ -57,7 +58,6 @@ CacheSummary summarize_bundle(const std::filesystem::path& bundle) {
     } catch (const Error&) {
     }
     ++(entry ? summary.entries : summary.bad_entries);
-    if (entry) summary.compile_ms += entry->binary.compile_ms;
   }
   return summary;
 }
@@ -106,7 +106,7 @@ std::size_t show_readiness(const StatsOptions& options, Toolchain& toolchain, Re
         fmt::to_string(toolchain.cache().corrupt_entries()),
         toolchain.cache().corrupt_entries()},
        {"compile_ms",
-        "compiling they save",
+        "compiling the cache saves",
         fmt::format("{:.1f} s", stats.compile_ms / 1000),
         stats.compile_ms}});
   if (!missing.empty()) {

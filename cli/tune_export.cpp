@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "cli/result_file.h"
 #include "cli/tune.h"
 #include "flashjit/error.h"
 #include "log.h"
-#include "posix_file.h"
 #include "tuning_record_files.h"
 
 namespace flashjit::cli {
@@ -25,7 +25,7 @@ void tune_export(const std::string& file, const std::filesystem::path& from, Rep
     });
   }
   const std::string json = to_json(records);
-  write_file_atomically(file, std::as_bytes(std::span(json)));
+  write_output_file(file, json);
   report.value("exported", records.size());
   report.note(fmt::format("{} records written to {}.", records.size(), file));
 }

@@ -1,15 +1,11 @@
 // From a workload file to a bundle that is shipped: build, export, verify, import, diff, cache; and
 // check.
-#include <sys/wait.h>
-
-#include <chrono>
 #include <fstream>
-#include <thread>
+#include <future>
 
 #include "cli/fake_bundle.h"
 #include "cli/run_program.h"
 #include "support/catch.h"
-#include "support/child_process.h"
 #include "support/temp_dir.h"
 
 namespace flashjit::test {
@@ -48,6 +44,25 @@ TEST_CASE("build compiles each variant once, and finds it the next time") {
   CHECK(run_program("cache list --json", site.cache).json().at("entries").empty());
 }
 
+TEST_CASE("64 programs that build one variant at once compile it once") {
+  if (!machine_has("NVRTC")) return;
+  const Site site;
+  std::vector<std::future<ProgramRun>> programs;
+  for (int i = 0; i < 64; ++i) {
+    programs.push_back(std::async(std::launch::async, [&] {
+      return run_program("build fwd_simt_fp32_d8_m16n16 --arch sm_80 --json", site.cache);
+    }));
+  }
+  int compiled = 0;
+  for (std::future<ProgramRun>& program : programs) {
+    const ProgramRun run = program.get();
+    INFO(run.err);
+    REQUIRE(run.exit_code == 0);
+    compiled += run.json().at("variants").at(0).at("origin") == "compiled";
+  }
+  CHECK(compiled == 1);
+}
+
 TEST_CASE("a bundle is exported, verified, imported, and a changed byte is found") {
   if (!machine_has("NVRTC")) return;
   const Site site;
@@ -59,8 +74,10 @@ TEST_CASE("a bundle is exported, verified, imported, and a changed byte is found
       run_program("import --json " + bundle, "FLASHJIT_CACHE_DIR=" + site.path("other"));
   CHECK(import.exit_code == 0);
   CHECK(import.json().at("added") == 2);
+  // Built once more from nothing, it is the same: its digest can be pinned before it is shipped.
   const std::string again = site.path("again");
-  REQUIRE(run_program("export " + again + " --arch sm_80 --workload " + site.workload, site.cache)
+  REQUIRE(run_program("export " + again + " --arch sm_80 --workload " + site.workload,
+                      "FLASHJIT_CACHE_DIR=" + site.path("empty"))
               .exit_code == 0);
   CHECK(run_program("diff " + bundle + " " + again).exit_code == 0);
 
@@ -73,6 +90,21 @@ TEST_CASE("a bundle is exported, verified, imported, and a changed byte is found
   const ProgramRun verify = run_program("verify --json " + bundle);
   CHECK(verify.exit_code == 3);
   CHECK(verify.json().at("findings").size() >= 1);
+}
+
+TEST_CASE("diff names the variants that came and went, and exits with 1") {
+  const Site site;
+  write_workload(site.workload, 2);
+  const auto both = export_fake_bundle(site.path("both"), site.workload, {"sm_90a"});
+  write_workload(site.workload, 1);
+  export_fake_bundle(site.path("one"), site.workload, {"sm_90a"});
+  const ProgramRun run = run_program("diff --json " + site.path("both") + " " + site.path("one"));
+  CHECK(run.exit_code == 1);
+  const nlohmann::json changes = run.json().at("changes");
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].at("change") == "removed");
+  CHECK(changes[0].at("variant") == both[1]);
+  CHECK(changes[0].at("arch") == "sm_90a");
 }
 
 TEST_CASE("a workload with an illegal problem exits with 3 and names the line") {
@@ -107,86 +139,6 @@ TEST_CASE("a bundle for six architectures is built without a GPU") {
   CHECK(facts.at("entries") == 6);
   CHECK(facts.at("provenance") == "commit 1234");
   CHECK(facts.at("minimum_driver").get<int>() >= 12080);
-}
-
-TEST_CASE("an interrupted preload stops cleanly, and the next goes on from there") {
-  if (!machine_has("NVRTC")) return;
-  const TempDir directory;
-  const std::string workload = (directory / "workload.jsonl").string();
-  write_workload(workload, 8);
-  const std::filesystem::path cache = directory / "cache";
-  const std::string environment = std::string("FLASHJIT_LIBCUDA=") + FLASHJIT_FAKE_CUDA +
-                                  " FLASHJIT_CACHE_DIR=" + cache.string();
-  const auto [signal, expected] = GENERATE(table<int, int>({{SIGINT, 130}, {SIGTERM, 143}}));
-  const std::string out = (directory / "out").string();
-  const pid_t child =
-      start_child([&,
-                   command = "exec env " + environment + " " + FLASHJIT_PROGRAM +
-                             " preload --json --threads 1 " + workload + " >" + out] {
-        ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-        return 99;
-      });
-  const auto has_entry = [&] {
-    std::error_code ignored;
-    for (const auto& file : std::filesystem::directory_iterator(cache / "v1", ignored))
-      if (file.path().extension() == ".fjc") return true;
-    return false;
-  };
-  for (int i = 0; i < 3000 && !has_entry(); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  ::kill(child, signal);
-  REQUIRE(wait_child(child) == expected);
-  const nlohmann::json stopped = nlohmann::json::parse(std::ifstream(out));
-  CHECK(stopped.at("cancelled") == true);
-  const int compiled = stopped.at("compiles");
-  CHECK(compiled >= 1);
-  CHECK(compiled < 8);
-  CHECK(run_program("cache verify", environment).exit_code == 0);
-  const ProgramRun again = run_program("preload --json " + workload, environment);
-  REQUIRE(again.exit_code == 0);
-  CHECK(again.json().at("disk_hits") == compiled);
-  CHECK(again.json().at("compiles") == 8 - compiled);
-}
-
-TEST_CASE("bench-preload and bench-start measure what they say, and write it to a file") {
-  if (!machine_has("NVRTC")) return;
-  const Site site;
-  const std::string environment = std::string("FLASHJIT_TUNE=off FLASHJIT_LIBCUDA=") +
-                                  FLASHJIT_FAKE_CUDA + " FLASHJIT_BUNDLES=/no/bundle";
-  const std::string out = site.path("results/preload.json");
-  const ProgramRun preload = run_program(
-      "bench-preload --json --variants 3 --alone 1 --threads 2 --out " + out, environment);
-  INFO(preload.err);
-  REQUIRE(preload.exit_code == 0);
-  const nlohmann::json file = nlohmann::json::parse(std::ifstream(out));
-  CHECK(file.at("device") == "Fake H100");
-  CHECK(file.at("command") == "flashjit bench-preload --variants 3 --threads 2 --alone 1");
-  CHECK(file.at("date").get<std::string>().size() == 10);
-  CHECK(file.at("rows") == preload.json().at("rows"));
-  const nlohmann::json many = file.at("rows").at(0), one = file.at("rows").at(1);
-  CHECK(many.at("variants") == 3);
-  CHECK(many.at("threads") == 2);
-  CHECK(one.at("variants") == 1);
-  CHECK(file.at("many_ms") == many.at("wall_ms"));
-  // One of three, scaled to all: longer than it took, and the speed-up is the quotient.
-  CHECK(file.at("one_all_ms") > one.at("wall_ms"));
-  const double quotient = file.at("one_all_ms").get<double>() / file.at("many_ms").get<double>();
-  CHECK(file.at("speedup") == quotient);
-
-  const std::string starts = site.path("start.json");
-  const ProgramRun start =
-      run_program("bench-start --json --variants 2 --starts 3 --out " + starts, environment);
-  INFO(start.err);
-  REQUIRE(start.exit_code == 0);
-  const nlohmann::json started = nlohmann::json::parse(std::ifstream(starts));
-  CHECK(started.at("entries") == 2);
-  REQUIRE(started.at("rows").size() == 3);
-  for (const auto& row : started.at("rows")) {
-    CHECK(row.at("first_launch_ms") > 0);
-    CHECK(row.at("process_ms") > row.at("context_ms"));
-    CHECK(row.at("process_ms") > row.at("first_launch_ms"));
-  }
-  CHECK(started.at("beyond_ms") == start.json().at("start").at("beyond_ms"));
 }
 
 TEST_CASE("what a program used is recorded, and preload takes the record") {
@@ -242,6 +194,11 @@ TEST_CASE("wrong usage exits with 2 and names what is wrong") {
   const std::string from = " --workload " + site.workload;
   CHECK_THAT(complaint("build --arch sm_x" + from), ContainsSubstring("sm_x"));
   CHECK_THAT(complaint("build --arch sm_80"), ContainsSubstring("--workload"));
+  if (machine_has("NVRTC")) {
+    CHECK_THAT(complaint("export " + site.path("new") + " --arch sm_80,sm_99" + from),
+               ContainsSubstring("sm_99") && ContainsSubstring("sm_90, "));
+    CHECK_FALSE(std::filesystem::exists(site.directory / "new"));
+  }
   CHECK_THAT(complaint("build fwd_nothing --arch sm_80"), ContainsSubstring("fwd_nothing"));
   CHECK_THAT(complaint("build" + from), ContainsSubstring("--arch"));
   CHECK_THAT(complaint("preload --threads 0 x"), ContainsSubstring("--threads"));

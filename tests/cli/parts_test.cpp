@@ -1,4 +1,7 @@
 // The small pieces of the program: tables, names, occupancy, conversions, judgement.
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -7,10 +10,13 @@
 #include "cli/accuracy.h"
 #include "cli/occupancy.h"
 #include "cli/progress_bar.h"
+#include "cli/result_file.h"
 #include "cli/scalar.h"
 #include "cli/table.h"
 #include "cli/variants.h"
 #include "support/catch.h"
+#include "support/child_process.h"
+#include "support/temp_dir.h"
 
 namespace flashjit::cli {
 namespace {
@@ -51,6 +57,33 @@ TEST_CASE(
   CHECK(table.to_json().dump() ==
         R"([{"name":"a","value":1.25,"hidden":7},{"name":"long name","value":null,"hidden":8}])");
   CHECK_THROWS(table.row({"too few"}));
+}
+
+TEST_CASE("a file that a user named is written whole or stays what it was") {
+  const test::TempDir directory;
+  const std::filesystem::path file = directory / "new/result.json", link = directory / "link";
+  write_output_file(file, "old");
+  const std::string large(2 << 20, 'x');
+  const int status = test::run_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1 << 20, 1 << 20};  // a disk that is full after 1 MiB
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 90;
+    try {
+      write_output_file(file, large);
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::kIo ? 0 : 91;
+    }
+    return 92;
+  });
+  CHECK(status == 0);
+  CHECK(std::filesystem::file_size(file) == 3);
+  CHECK(std::distance(std::filesystem::directory_iterator(file.parent_path()), {}) == 1);
+  std::filesystem::create_symlink(file, link);
+  write_output_file(link, large);
+  CHECK(std::filesystem::is_symlink(link));
+  CHECK(std::filesystem::file_size(file) == large.size());
+  write_output_file("/dev/null", large);
+  CHECK(std::filesystem::is_character_file("/dev/null"));
 }
 
 TEST_CASE("a number too small for its decimals is not shown as zero") {

@@ -134,16 +134,18 @@ TEST_CASE("doctor tells what is there and what is wrong") {
         std::set<std::string>{"GPU", "NVRTC", "cache", "CPU backend", "host compiler", "nvdisasm"});
   CHECK(healthy.at("settings").size() > 5);
 
-  const ProgramRun sick = run_program(
-      "doctor --json", "FLASHJIT_CACHE_DIR=/dev/null/cache FLASHJIT_LIBNVRTC=/nonexistent.so");
+  const ProgramRun sick = run_program("doctor --json",
+                                      "FLASHJIT_CACHE_DIR=/dev/null/cache "
+                                      "FLASHJIT_LIBNVRTC=/nonexistent.so FLASHJIT_BUNDLES=/none");
   CHECK(sick.exit_code == 1);
   const nlohmann::json sick_checks = sick.json().at("checks");
+  std::set<std::string> broken{"cache", "NVRTC", "bundle"};
   for (const nlohmann::json& check : sick_checks) {
-    const bool broken = check.at("what") == "cache" || check.at("what") == "NVRTC";
-    if (!broken) continue;
+    if (broken.erase(check.at("what")) == 0) continue;
     CHECK(check.at("state") == "wrong");
     CHECK_FALSE(check.at("advice").get<std::string>().empty());
   }
+  CHECK(broken.empty());
 }
 
 // Not doctor: it quotes the environment, however long its values are.

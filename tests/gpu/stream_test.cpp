@@ -14,8 +14,17 @@ namespace {
 // A case on the device: inputs uploaded, O filled with a pattern.
 class Call {
  public:
-  explicit Call(CudaTestDevice& device)
+  explicit Call(CudaTestDevice& device, int head_dim = 128)
       : device_(device),
+        case_{.batch = 2,
+              .seqlen_q = 300,
+              .seqlen_kv = 700,
+              .heads_q = 4,
+              .heads_kv = 2,
+              .head_dim_qk = head_dim,
+              .head_dim_v = head_dim,
+              .causal = true,
+              .lse = false},
         inputs_(make_inputs(case_, fresh_seed())),
         o_(case_.scalar,
            {case_.batch, case_.seqlen_q, case_.heads_q, case_.head_dim_v},
@@ -44,15 +53,7 @@ class Call {
 
  private:
   CudaTestDevice& device_;
-  AttentionCase case_{.batch = 2,
-                      .seqlen_q = 300,
-                      .seqlen_kv = 700,
-                      .heads_q = 4,
-                      .heads_kv = 2,
-                      .head_dim_qk = 128,
-                      .head_dim_v = 128,
-                      .causal = true,
-                      .lse = false};
+  AttentionCase case_;
   CaseInputs inputs_;
   HostTensor o_;
   AttentionArgs args_;
@@ -127,12 +128,15 @@ TEST_CASE("what was preloaded is captured at once, before any other call") {
   driver.graph_destroy(graph);
 }
 
-TEST_CASE("a variant that is not loaded cannot be captured, and says so") {
+TEST_CASE("a variant that is not loaded cannot be captured, says so, and the capture goes on") {
   Runtime runtime(test_options());
   CudaTestDevice device(runtime);
-  Call call(device);
+  Call call(device), loaded(device, 64);
+  device.forward(loaded.args());
+  const std::vector<std::byte> expected = loaded.take(), untouched = call.take();
   const DriverLibrary& driver = gpu().driver();
   CUgraph graph = nullptr;
+  CUgraphExec executable = nullptr;
   ErrorCode code = ErrorCode::kOk;
   driver.check(driver.stream_begin_capture(device.stream(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
   try {
@@ -140,9 +144,15 @@ TEST_CASE("a variant that is not loaded cannot be captured, and says so") {
   } catch (const Error& error) {
     code = error.code();
   }
-  driver.check(driver.stream_end_capture(device.stream(), &graph));
-  driver.graph_destroy(graph);
   CHECK(code == ErrorCode::kCapturing);
+  runtime.forward(loaded.args(), device.stream());
+  driver.check(driver.stream_end_capture(device.stream(), &graph));
+  driver.check(driver.graph_instantiate(&executable, graph, 0));
+  driver.check(driver.graph_launch(executable, device.stream()));
+  CHECK(loaded.take() == expected);
+  CHECK(call.take() == untouched);
+  driver.graph_exec_destroy(executable);
+  driver.graph_destroy(graph);
 }
 
 TEST_CASE("host memory given to the GPU is an error that names the tensor") {
