@@ -16,13 +16,15 @@ std::mutex& factories_mutex() {
   return mutex;
 }
 
+std::unique_ptr<Executor> make_cuda_executor(const Options& options,
+                                             const Settings& settings,
+                                             const std::shared_ptr<spdlog::logger>&) {
+  return std::make_unique<CudaExecutor>(settings, options.device);
+}
+
 // Function-local, because the emulator's library may register during static initialisation.
 std::map<Backend, ExecutorFactory>& factories() {
-  static std::map<Backend, ExecutorFactory> map = {
-      {Backend::kCuda,
-       [](const Options& options, const Settings& settings, std::shared_ptr<spdlog::logger>) {
-         return std::make_unique<CudaExecutor>(settings, options.device);
-       }}};
+  static std::map<Backend, ExecutorFactory> map = {{Backend::kCuda, make_cuda_executor}};
   return map;
 }
 
@@ -42,7 +44,7 @@ void open_emulator() {
     if (const auto slash = path.rfind('/'); slash != std::string::npos)
       candidates.insert(candidates.begin(), path.substr(0, slash + 1) + candidates[0]);
   }
-  static const SharedLibrary library(
+  static const SharedLibrary kLibrary(
       candidates,
       ErrorCode::kNotSupported,
       "The emulated backend is a library of its own; build it with FLASHJIT_BUILD_EMULATOR=ON and "
