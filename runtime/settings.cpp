@@ -199,7 +199,7 @@ std::vector<fs::path> toolkit_directories(const char* variable, const char* fold
 // The first file of that name that can be accessed so; empty if there is none.
 fs::path find_file(const std::vector<fs::path>& directories, std::string_view name, int mode) {
   for (const fs::path& directory : directories) {
-    const fs::path file = directory / name;
+    fs::path file = directory / name;
     std::error_code ignored;
     if (fs::is_regular_file(file, ignored) && access(file.c_str(), mode) == 0) return file;
   }

@@ -8,8 +8,8 @@ constexpr std::size_t kPairBytes = 8;
 // A number that two streams share only if they are the same stream; never 0. The legacy stream has
 // two handles, and the per-thread one has one handle for all threads.
 std::uint64_t key_of(CUstream stream) {
-  thread_local const char thread_marker = 0;
-  if (stream == CU_STREAM_PER_THREAD) return reinterpret_cast<std::uintptr_t>(&thread_marker) | 1;
+  thread_local const char kThreadMarker = 0;
+  if (stream == CU_STREAM_PER_THREAD) return reinterpret_cast<std::uintptr_t>(&kThreadMarker) | 1;
   if (stream == nullptr) return reinterpret_cast<std::uintptr_t>(CU_STREAM_LEGACY);
   return reinterpret_cast<std::uintptr_t>(stream);
 }

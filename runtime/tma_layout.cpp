@@ -44,9 +44,10 @@ TensorMapSpec make_spec(const TensorView& view,
           kPanelColumns, std::uint32_t(box_rows), std::uint32_t(all_panels ? panels : 1), 1, 1}};
 }
 
+// The bound comes before the product, which any stride could overflow.
 bool is_expressible(std::int64_t stride, int size, Dtype dtype) {
-  const std::int64_t bytes = stride * size_of(dtype);
-  return size <= 1 || (bytes > 0 && bytes < kMaxStrideBytes && bytes % 16 == 0);
+  return size <= 1 || (stride > 0 && stride < kMaxStrideBytes / size_of(dtype) &&
+                       stride * size_of(dtype) % 16 == 0);
 }
 
 bool is_expressible(const Strides& stride, int rows, int heads, int batch, Dtype dtype) {

@@ -126,6 +126,9 @@ TEST_CASE("what TMA cannot express is left to sm80, with a reason") {
   CHECK(unsupported([](ProblemShape& s) { s.q_stride.seq = -128; }));
   CHECK(unsupported([](ProblemShape& s) { s.o_stride.seq = 4; }));
   CHECK(unsupported([](ProblemShape& s) { s.q_stride.batch = std::int64_t(1) << 39; }));
+  CHECK_FALSE(unsupported([](ProblemShape& s) { s.q_stride.batch = (std::int64_t(1) << 39) - 8; }));
+  constexpr std::int64_t kWraps = std::numeric_limits<std::int64_t>::min() + 8;  // twice it is 16
+  CHECK(unsupported([](ProblemShape& s) { s.k_stride.seq = kWraps; }));
   CHECK(unsupported([](ProblemShape& s) { s.softmax_scale = -1.0f; }));
   CHECK(unsupported([](ProblemShape& s) { s.seqlen_q = 0x7fffffff; }));
   CHECK_FALSE(unsupported([](ProblemShape& s) { s.softmax_scale = 0.0f; }));
