@@ -82,15 +82,15 @@ struct Block {
   Scratch scratch;
   int lanes;  // rows, rounded up to whole vectors
 
-  [[gnu::always_inline]] Block(const FwdParams& params_,
-                               const Problem& problem_,
-                               const RowBlock& block_,
+  [[gnu::always_inline]] Block(const FwdParams& params,
+                               const Problem& problem,
+                               const RowBlock& block,
                                float* base)
-      : params(params_),
-        problem(problem_),
-        block(block_),
-        scratch(problem_, base),
-        lanes(round_up(block_.num_rows, W)) {}
+      : params(params),
+        problem(problem),
+        block(block),
+        scratch(problem, base),
+        lanes(round_up(block.num_rows, W)) {}
 
   [[gnu::always_inline]] int q_head(i64 row) const {
     return block.kv_head * params.heads_per_kv + static_cast<int>(row / params.seqlen_q);
