@@ -9,7 +9,7 @@
 namespace flashjit {
 namespace {
 
-[[maybe_unused]] const bool registered = (register_first_use_tuner(), true);
+[[maybe_unused]] const bool kRegistered = (register_first_use_tuner(), true);
 
 // Candidates compile with warnings that are nobody's business: their times say enough.
 std::shared_ptr<spdlog::logger> silent_logger() {

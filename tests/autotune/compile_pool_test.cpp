@@ -15,22 +15,23 @@ std::vector<Tiling> tilings(int count) {
   return result;
 }
 
-// Holds the one thread of a pool until it is let go.
+// Holds the one thread of a pool until it is let go. What jobs use outlives the pool, whose end
+// waits for them: it is declared first.
 struct Gate {
   std::promise<void> open;
   std::shared_future<void> opened = open.get_future().share();
 };
 
 TEST_CASE("what is waited for is compiled before what is needed later") {
-  CompilePool pool(1);
   Gate gate;
-  pool.submit(CompilePool::Lane::kNow, [&gate] { gate.opened.wait(); });
   std::mutex mutex;
   std::vector<int> order;
   const auto note = [&](int n) {
     const std::lock_guard lock(mutex);
     order.push_back(n);
   };
+  CompilePool pool(1);
+  pool.submit(CompilePool::Lane::kNow, [&gate] { gate.opened.wait(); });
   for (int i = 0; i < 3; ++i) pool.submit(CompilePool::Lane::kLater, [&note, i] { note(10 + i); });
   CompileQueue queue(pool, tilings(3), [&](const Tiling& tiling) {
     note(tiling.block_n / 16);
@@ -68,8 +69,8 @@ TEST_CASE("a queue that goes compiles no more, and waits for what has begun") {
 }
 
 TEST_CASE("a stopped wait hands over nothing") {
-  CompilePool pool(1);
   Gate gate;
+  CompilePool pool(1);
   pool.submit(CompilePool::Lane::kNow, [&gate] { gate.opened.wait(); });
   CompileQueue queue(pool, tilings(2), [](const Tiling&) { return std::string(); });
   CHECK(queue.next(2, [] { return true; }).empty());
