@@ -38,13 +38,7 @@ class TemporaryFile {
 
 fs::path find_nvdisasm(const Settings& settings) {
   if (!settings.nvdisasm.empty()) return settings.nvdisasm;
-  if (fs::path found = find_program("nvdisasm"); !found.empty()) return found;
-  std::error_code ignored;
-  for (fs::recursive_directory_iterator it(".deps", ignored), end; !ignored && it != end;
-       it.increment(ignored)) {
-    if (it->path().filename() == "nvdisasm" && it->is_regular_file(ignored)) return it->path();
-  }
-  return {};
+  return find_program("nvdisasm");
 }
 
 std::string disassemble(std::span<const std::byte> cubin, const Settings& settings) {
@@ -52,8 +46,8 @@ std::string disassemble(std::span<const std::byte> cubin, const Settings& settin
   if (program.empty()) {
     throw Error(ErrorCode::kNotSupported,
                 "SASS needs nvdisasm, which was not found: install the package "
-                "nvidia-cuda-nvdisasm (PyPI) or a CUDA "
-                "toolkit, or set FLASHJIT_NVDISASM to the program");
+                "nvidia-cuda-nvdisasm (PyPI) or a CUDA toolkit, or set FLASHJIT_NVDISASM to the "
+                "program");
   }
   TemporaryFile file(cubin);
   auto [output, status] =

@@ -10,8 +10,8 @@
 
 namespace flashjit::cli {
 
-// Settings::nvdisasm, else PATH and the toolkit directories, else .deps/ of the current directory;
-// empty: none.
+// Settings::nvdisasm, else PATH and the toolkit directories; empty: none. Never a place below the
+// current directory: what stands there is not ours to run.
 std::filesystem::path find_nvdisasm(const Settings& settings);
 
 // Throws Error(kNotSupported) that says what to install when there is none, or what it said when it
