@@ -33,8 +33,9 @@ namespace {
 // Of a pinned bundle only what its manifest describes.
 std::vector<TuningRecord> bundle_records(const std::filesystem::path& bundle,
                                          const std::string& pinned_digest,
-                                         spdlog::logger& logger) {
-  if (pinned_digest.empty()) return read_records(bundle / kTuningDirectory, logger);
+                                         spdlog::logger& logger,
+                                         Evidence evidence) {
+  if (pinned_digest.empty()) return read_records(bundle / kTuningDirectory, logger, evidence);
   std::vector<TuningRecord> records;
   try {
     for (const BundleFile& file : read_pinned_manifest(bundle, pinned_digest).tuning) {
@@ -45,7 +46,8 @@ std::vector<TuningRecord> bundle_records(const std::filesystem::path& bundle,
         continue;
       }
       const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      for (TuningRecord& r : parse_records(text, name, logger)) records.push_back(std::move(r));
+      for (TuningRecord& r : parse_records(text, name, logger, evidence))
+        records.push_back(std::move(r));
     }
   } catch (const Error& error) {
     logger.warn("tuning records of {} are ignored: {}", bundle.string(), error.what());
@@ -53,26 +55,31 @@ std::vector<TuningRecord> bundle_records(const std::filesystem::path& bundle,
   return records;
 }
 
-}  // namespace
-
-TuningRecords visible_records(const Settings& settings, spdlog::logger& logger) {
+TuningRecords layers(const Settings& settings, spdlog::logger& logger, Evidence evidence) {
   std::vector<TuningRecord> all;
   const auto append = [&all](std::vector<TuningRecord> records) {
     all.insert(all.end(),
                std::make_move_iterator(records.begin()),
                std::make_move_iterator(records.end()));
   };
-  if (settings.cache_dir) append(read_records(*settings.cache_dir / kTuningDirectory, logger));
+  if (settings.cache_dir)
+    append(read_records(*settings.cache_dir / kTuningDirectory, logger, evidence));
   for (const auto& bundle : settings.bundles)
-    append(bundle_records(bundle, settings.bundle_digest, logger));
-  append(embedded_records(logger));
+    append(bundle_records(bundle, settings.bundle_digest, logger, evidence));
+  append(embedded_records(logger, evidence));
   return TuningRecords(std::move(all));
+}
+
+}  // namespace
+
+TuningRecords visible_records(const Settings& settings, spdlog::logger& logger) {
+  return layers(settings, logger, Evidence::kAll);
 }
 
 void TunedTilings::load() const {
   if (std::exchange(loaded_, true)) return;
   digests_ = family_digests(sources_);
-  records_ = visible_records(settings_, *logger_);
+  records_ = layers(settings_, *logger_, Evidence::kNone);
 }
 
 std::optional<TunedTiling> TunedTilings::find(const Problem& problem,
@@ -90,6 +97,7 @@ std::optional<TunedTiling> TunedTilings::find(const Problem& problem,
 }
 
 void TunedTilings::add(const TuningRecord& record) {
+  if (!record.complete) return;
   const std::lock_guard lock(mutex_);
   load();
   records_.add(record);

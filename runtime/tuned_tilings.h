@@ -34,7 +34,7 @@ class TunedTilings {
                                   const DeviceInfo& device) const;
 
   // A record that was just measured: answers from now on, and is written to the cache directory
-  // where there is one and it may be written to.
+  // where there is one and it may be written to. An incomplete one answers nothing: it is ignored.
   void add(const TuningRecord& record);
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,14 @@ struct TuningRecord {
   // Paired finals were held. Without them (out of time, interrupted, device lost) the record only
   // spares the next search its failures: no look-up finds it.
   bool complete = true;
-  std::vector<CandidateResult> candidates;
+  std::vector<CandidateResult> candidates;  // of an exported record only the telling ones
+
+  // What older records do not say: 0 there.
+  int measured = 0;                      // candidates that were timed, the default included
+  int failed = 0;                        // candidates that did not compile, were wrong or crashed
+  int legal = 0;                         // points of the search space
+  int rounds = 0;                        // paired rounds of the finals
+  std::optional<Tiling> default_tiling;  // the heuristic's choice of that day
 };
 
 // Whether one record answers the same question as the other: the later one replaces it.

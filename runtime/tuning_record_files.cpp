@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "embedded_sources.h"
 #include "flashjit/error.h"
@@ -40,6 +41,38 @@ std::vector<fs::path> record_files(const fs::path& path) {
   return files;
 }
 
+// Behind the array that begins at `at`; npos where it does not end.
+std::size_t end_of_array(std::string_view json, std::size_t at) {
+  int depth = 0;
+  for (; at < json.size(); ++at) {
+    if (json[at] == '"') {
+      while (++at < json.size() && json[at] != '"') at += json[at] == '\\';
+    } else if (json[at] == '[') {
+      ++depth;
+    } else if (json[at] == ']' && --depth == 0) {
+      return at + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+// The text with its arrays of candidates emptied. Inside a string the name would stand with a
+// backslash before each quotation mark; what is no JSON stays none.
+std::string without_candidates(std::string_view json) {
+  constexpr std::string_view kName = "\"candidates\"";
+  std::string kept;
+  for (std::size_t at; (at = json.find(kName)) != std::string_view::npos;) {
+    const std::size_t array = json.find_first_not_of(": \n", at + kName.size());
+    const bool empties = array != std::string_view::npos && json[array] == '[';
+    const std::size_t end = empties ? end_of_array(json, array) : at + kName.size();
+    if (end == std::string_view::npos) break;
+    kept += json.substr(0, empties ? array : end);
+    if (empties) kept += "[]";
+    json.remove_prefix(end);
+  }
+  return kept += json;
+}
+
 // Private where it is made here: it may become the root of a cache, which nobody else may write to.
 void make_directories(const fs::path& directory) {
   std::error_code error;
@@ -59,7 +92,7 @@ std::string record_file_name(const TuningRecord& r) {
                                         r.device.sm_count,
                                         r.device.memory_clock_khz);
   return fmt::format(
-      "{}_d{}{}{}{}_q{}_kv{}_bh{}_g{}_{}.json",
+      "{}_d{}{}{}{}_q{}_kv{}_bh{}_g{}_{}{}.json",
       to_string(r.problem.dtype),
       r.problem.head_dim_qk,
       r.problem.head_dim_v == r.problem.head_dim_qk ? "" : fmt::format("v{}", r.problem.head_dim_v),
@@ -69,21 +102,29 @@ std::string record_file_name(const TuningRecord& r) {
       r.bucket.seqlen_kv,
       r.bucket.batch_heads,
       r.bucket.heads_per_kv,
-      sha256_hex(model).substr(0, 8));
+      sha256_hex(model).substr(0, 8),
+      r.complete ? "" : ".partial");
 }
 
 void write_record(const fs::path& directory, const TuningRecord& record) {
   make_directories(directory);
   const std::string json = to_json(record);
   write_file_atomically(directory / record_file_name(record), std::as_bytes(std::span(json)));
+  if (!record.complete) return;
+  TuningRecord partial = record;
+  partial.complete = false;
+  std::error_code ignored;  // what stays is found by no look-up
+  fs::remove(directory / record_file_name(partial), ignored);
 }
 
-std::vector<TuningRecord> read_records(const fs::path& path, spdlog::logger& logger) {
+std::vector<TuningRecord> read_records(const fs::path& path,
+                                       spdlog::logger& logger,
+                                       Evidence evidence) {
   std::vector<TuningRecord> records;
   for (const fs::path& file : record_files(path)) {
     try {
       const std::string text = as_text(read_file(file, kMaxFileBytes));
-      append(records, parse_records(text, file.string(), logger));
+      append(records, parse_records(text, file.string(), logger, evidence));
     } catch (const Error& error) {
       logger.warn("tuning record: {}; it is ignored", error.what());
     }
@@ -93,20 +134,22 @@ std::vector<TuningRecord> read_records(const fs::path& path, spdlog::logger& log
 
 std::vector<TuningRecord> parse_records(const std::string& text,
                                         const std::string& name,
-                                        spdlog::logger& logger) {
+                                        spdlog::logger& logger,
+                                        Evidence evidence) {
   try {
-    return parse_tuning_records(text);
+    return parse_tuning_records(evidence == Evidence::kAll ? text : without_candidates(text));
   } catch (const Error& error) {
     logger.warn("{}: {}; it is ignored", name, error.what());
     return {};
   }
 }
 
-std::vector<TuningRecord> embedded_records(spdlog::logger& logger) {
+std::vector<TuningRecord> embedded_records(spdlog::logger& logger, Evidence evidence) {
   std::vector<TuningRecord> records;
   for (const EmbeddedFile& file : embedded_tuning_records()) {
     append(records,
-           parse_records(std::string(file.text), "embedded " + std::string(file.path), logger));
+           parse_records(
+               std::string(file.text), "embedded " + std::string(file.path), logger, evidence));
   }
   return records;
 }

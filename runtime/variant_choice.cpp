@@ -116,13 +116,15 @@ void VariantChoice::tune(const ValidatedProblem& call) {
                                        call.shape,
                                        fallback.config.tiling,
                                        settings_.tune_seconds});
+    if (!record.complete) throw Error(ErrorCode::kNotSupported, "out of time");
     logger_->info("tuned on first use: {:.1f} µs, {} takes {:.1f} µs",
                   record.winner_us,
                   name,
                   record.default_us);
     records_.add(record);
   } catch (const Error& error) {
-    logger_->warn("not tuned, {} is used: {}", name, error.what());
+    // What is used instead, a hint or the heuristic's, the selection that follows says.
+    logger_->warn("not tuned: {}", error.what());
   }
   // Only now: until then others wait for the measurement instead of going on without it.
   const std::lock_guard lock(mutex_);

@@ -42,6 +42,25 @@ TEST_CASE("a hint does not replace a measurement on first use") {
   CHECK(tuner.jobs == 1);
 }
 
+TEST_CASE("a measurement without finals leaves the hint, in memory and on disk") {
+  Fixture f;
+  ScopedTuner tuner;
+  tuner.complete = false;
+  TuningRecord stale = record_for(f.device->info, kTuned);
+  stale.sources_digest = "yesterday's";
+  f.write(stale);
+  {
+    Runtime runtime(f.options(TuneMode::kOnFirstUse));
+    const VariantInfo info = runtime.prepare(some_args());
+    CHECK(info.selected_by == "record other sources");
+    CHECK(info.config.tiling == kTuned);
+    CHECK(tuner.jobs == 1);
+  }
+  CHECK_THAT(f.log.text.str(), ContainsSubstring("not tuned: out of time"));
+  CHECK_THAT(f.log.text.str(), !ContainsSubstring("tuned on first use"));
+  CHECK(Runtime(f.options()).prepare(some_args()).selected_by == "record other sources");
+}
+
 TEST_CASE("first uses that are not measured") {
   Fixture f;
   ScopedTuner tuner;

@@ -70,6 +70,49 @@ TEST_CASE("file names differ by everything that makes a subject") {
   CHECK(names.size() == 14);
 }
 
+TEST_CASE("an incomplete record stands beside the complete one of its subject, until the next") {
+  const TempDir directory;
+  CapturedLog log;
+  // block_n of the winners, negative where the record is incomplete.
+  const auto found = [&] {
+    std::multiset<int> block_ns;
+    for (const TuningRecord& r : read_records(directory.path(), *log.logger))
+      block_ns.insert(r.complete ? r.winner.block_n : -r.winner.block_n);
+    return block_ns;
+  };
+  TuningRecord partial = make_record(4096, 96);
+  partial.complete = false;
+  write_record(directory.path(), make_record(4096, 64));
+  write_record(directory.path(), partial);
+  CHECK(found() == std::multiset<int>{64, -96});
+  partial.winner.block_n = 112;
+  write_record(directory.path(), partial);
+  CHECK(found() == std::multiset<int>{64, -112});
+  write_record(directory.path(), make_record(4096, 128));
+  CHECK(found() == std::multiset<int>{128});
+}
+
+TEST_CASE("without its evidence a record is the same but for the candidates") {
+  const TempDir directory;
+  TuningRecord first = make_record(4096), second = make_record(512, 96);
+  second.policy = R"("candidates": [ of many, \ "candidates")";
+  std::vector<TuningRecord> bare = {first, second};
+  first.candidates = {{first.winner, 1, 0, ""},
+                      {first.winner, 0, 0, R"(]] "\" [ }, "candidates": [)"}};
+  second.candidates = {{first.winner, 2, 0, ""}};
+  std::ofstream(directory / "many.json") << to_json(std::vector{first, second});
+  CapturedLog log;
+  CHECK(to_json(read_records(directory.path(), *log.logger, Evidence::kNone)) == to_json(bare));
+  std::ofstream(directory / "many.json") << to_json(first);  // a file of its own has lines
+  bare.pop_back();
+  CHECK(to_json(read_records(directory.path(), *log.logger, Evidence::kNone)) == to_json(bare));
+  CHECK(log.lines() == 0);
+  const std::string whole = to_json(first);
+  std::ofstream(directory / "many.json") << whole.substr(0, whole.size() - 40);
+  CHECK(read_records(directory.path(), *log.logger, Evidence::kNone).empty());
+  CHECK(log.lines() == 1);
+}
+
 TEST_CASE("each bad file is a named miss, the others are read") {
   const TempDir directory;
   write_record(directory.path(), make_record(4096));
