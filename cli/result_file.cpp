@@ -25,7 +25,11 @@ void write_output_file(const std::filesystem::path& path, const std::string& tex
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
   // A link stays one: what it points to is replaced.
   const fs::path target = fs::exists(path, ignored) ? fs::canonical(path) : path;
-  write_file_atomically(target, std::as_bytes(std::span(text)));
+  try {
+    write_file_atomically(target, std::as_bytes(std::span(text)));
+  } catch (const Error& error) {  // names the temporary file or the directory
+    throw Error(error.code(), fmt::format("cannot write {}: {}", path.string(), error.what()));
+  }
 }
 
 void write_result_file(const std::filesystem::path& path, const Json& head, const Json& rows) {
