@@ -18,8 +18,7 @@ std::string try_load(const std::filesystem::path& file,
                      const Arch& arch,
                      const CudaExecutor& executor) {
   const DeviceInfo& device = executor.device();
-  const std::string why =
-      why_not_loadable(arch, row.compiler_build, device.arch, device.driver_version);
+  std::string why = why_not_loadable(arch, row.compiler_build, device.arch, device.driver_version);
   if (!why.empty()) return why;
   const std::optional<KernelConfig> config = parse_variant_name(row.variant, arch);
   if (!config) return "'" + row.variant + "' is no variant that this version knows";

@@ -190,7 +190,7 @@ TEST_CASE("the library's file tells the build that opening it tells") {
   CHECK_FALSE(find_nvrtc_file("/proc/self/exe"));
 }
 
-TEST_CASE("every family, dtype and head dim compiles without warnings or spills") {
+TEST_CASE("every family, dtype and head dim compiles without warnings or spills", "[compiles]") {
   const KernelSources sources = KernelSources::embedded();
   // All of them where the families begin; elsewhere a few show that the target is understood.
   const std::pair<const char*, std::size_t> archs[] = {

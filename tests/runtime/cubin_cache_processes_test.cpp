@@ -140,7 +140,7 @@ int publish_for_ever(const Settings& settings, const CacheEntry& entry, int anno
 }  // namespace
 
 // After each kill the cache must hold either nothing or a whole entry, and take a new one.
-TEST_CASE("kill -9 at 1,000 random moments of publishing never leaves a bad entry") {
+TEST_CASE("kill -9 at 1,000 random moments of publishing never leaves a bad entry", "[forks]") {
   constexpr int kKills = 1000;
   test::TempDir dir;
   test::CapturedLog log;

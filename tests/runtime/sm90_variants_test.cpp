@@ -122,12 +122,12 @@ void check_configs(const std::vector<KernelConfig>& configs) {
 
 }  // namespace
 
-TEST_CASE("default sm90 variants of usual head dims compile as they should") {
+TEST_CASE("default sm90 variants of usual head dims compile as they should", "[compiles]") {
   check_configs(configs_of({std::begin(kUsual), std::end(kUsual)}));
 }
 
 // Masks, LSE and dtypes take turns from head dim to head dim, so that a small machine can do it.
-TEST_CASE("default sm90 variants of all other head dims compile as they should") {
+TEST_CASE("default sm90 variants of all other head dims compile as they should", "[compiles]") {
   std::vector<KernelConfig> configs;
   for (int head_dim = 8; head_dim <= 256; head_dim += 8) {
     if (std::find(std::begin(kUsual), std::end(kUsual), head_dim) != std::end(kUsual)) continue;
