@@ -111,7 +111,7 @@ int build(const BuildOptions& options, Entries& entries, Report& report) {
       {.threads = options.threads,
        .on_progress =
            [&](const PreloadProgress& progress) {
-             report.progress(progress_bar(progress));
+             show_progress(progress_bar(progress), report);
              return !watch.interrupted();
            }},
       [&](const PreloadedVariant& variant) {

@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "cache_maintenance.h"
 #include "cli/deploy_samples.h"
+#include "cli/progress_bar.h"
 #include "cli/temporary_directory.h"
 #include "cli/tensors.h"
 
@@ -124,7 +125,7 @@ int bench_start(const DeployBench& bench, Report& report) {
       bench.device);
   Json rows = Json::array();
   for (int i = 0; i <= bench.starts; ++i) {
-    report.progress(fmt::format("{} of {} starts …", i, bench.starts));
+    show_progress(fmt::format("{} of {} starts …", i, bench.starts), report);
     const Json row = start_pair(child);
     if (i > 0) rows.push_back(row);  // the first brings the files into memory
   }

@@ -49,12 +49,12 @@ Preloaded preload(
   PreloadResult result;
   Preloaded preloaded;
   preloaded.wall_ms = wall_ms([&] {
-    result =
-        runtime.preload(problems(bench.variants, count),
-                        {.threads = threads, .on_progress = [&](const PreloadProgress& p) {
-                           report.progress(fmt::format("{} at once: {}", threads, progress_bar(p)));
-                           return true;
-                         }});
+    result = runtime.preload(
+        problems(bench.variants, count),
+        {.threads = threads, .on_progress = [&](const PreloadProgress& p) {
+           show_progress(fmt::format("{} at once: {}", threads, progress_bar(p)), report);
+           return true;
+         }});
   });
   for (const PreloadedVariant& variant : result.variants) {
     if (!variant.error.empty()) throw Error(variant.error_code, variant.error);

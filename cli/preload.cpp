@@ -49,7 +49,7 @@ int run_preload(const PreloadCommand& command, Report& report) {
   const PreloadResult result = runtime.preload(
       std::filesystem::path(command.workload),
       {.threads = command.threads, .on_progress = [&](const PreloadProgress& progress) {
-         report.progress(progress_bar(progress));
+         show_progress(progress_bar(progress), report);
          return !watch.interrupted();
        }});
   show_variants(runtime, result, report);

@@ -1,8 +1,11 @@
 #include "cli/progress_bar.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cmath>
+#include <cstdio>
 
 namespace flashjit::cli {
 namespace {
@@ -25,6 +28,15 @@ std::string progress_bar(const PreloadProgress& progress) {
   if (progress.failed > 0) text += fmt::format(", {} failed", progress.failed);
   if (progress.seconds_left > 0) text += fmt::format(", {} left", time_text(progress.seconds_left));
   return text;
+}
+
+void show_progress(const std::string& sentence, Report& report) {
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point last_line = Clock::now();
+  report.progress(sentence);
+  if (isatty(STDERR_FILENO) != 0 || Clock::now() - last_line < std::chrono::seconds(10)) return;
+  last_line = Clock::now();
+  fmt::print(stderr, "{}\n", sentence);
 }
 
 }  // namespace flashjit::cli

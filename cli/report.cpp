@@ -4,22 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 namespace flashjit::cli {
-namespace {
-
-// Where nobody watches, as in the log of a container: a line every ten seconds.
-void log_progress(std::string_view sentence) {
-  using Clock = std::chrono::steady_clock;
-  static Clock::time_point last = Clock::now();
-  if (Clock::now() - last < std::chrono::seconds(10)) return;
-  last = Clock::now();
-  fmt::print(stderr, "{}\n", sentence);
-}
-
-}  // namespace
 
 void Report::print(std::string_view text) {
   if (json_) return;
@@ -73,8 +60,7 @@ void Report::note(const std::string& sentence) {
 void Report::value(const std::string& key, Json value) { document_[key] = std::move(value); }
 
 void Report::progress(std::string_view sentence) {
-  if (isatty(STDERR_FILENO) == 0) return log_progress(sentence);
-  if (json_) return;
+  if (json_ || isatty(STDERR_FILENO) == 0) return;
   fmt::print(stderr, "\r\033[K{}", sentence.substr(0, kTextWidth - 1));
   std::fflush(stderr);
   in_progress_ = true;
