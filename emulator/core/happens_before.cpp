@@ -176,8 +176,13 @@ void HappensBefore::read(int tid, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
   const u32 time = own_[index(tid)].time;
   if (shadow_.join_reads(tid, offset, bytes, time, loc, shared_[index(tid)]->generic)) return;
+  check_read(tid, offset, bytes, loc);
+}
+
+// Not inline, so that what most reads do needs no stack.
+[[gnu::noinline]] void HappensBefore::check_read(int tid, u32 offset, u32 bytes, const Loc& loc) {
   const int first = entities_.thread(tid & ~31);
-  check({offset, bytes, first, tid & 31, time, false, false, loc}, knowledge_of(tid));
+  check({offset, bytes, first, tid & 31, time_of(tid), false, false, loc}, knowledge_of(tid));
 }
 
 void HappensBefore::write(int tid, u32 offset, u32 bytes, const Loc& loc) {
@@ -198,13 +203,17 @@ void HappensBefore::write_for(
 
 void HappensBefore::collective_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  check({offset, bytes, entities_.collective(0), warp, time, false, false, loc},
-        knowledge_of_warp(warp));
+  check_of_warp(warp, {offset, bytes, entities_.collective(0), warp, time, false, false, loc});
 }
 
 void HappensBefore::wgmma_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  check({offset, bytes, entities_.wgmma(0), warp, time, true, false, loc}, knowledge_of_warp(warp));
+  check_of_warp(warp, {offset, bytes, entities_.wgmma(0), warp, time, true, false, loc});
+}
+
+void HappensBefore::check_of_warp(int warp, const Access& read) {
+  const Knowledge known = knowledge_of_warp(warp);
+  if (!shadow_.join_reads(read, *known.shared)) check(read, known);
 }
 
 void HappensBefore::check(const Access& access, const Knowledge& known) {

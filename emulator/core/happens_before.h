@@ -68,6 +68,8 @@ class HappensBefore {
   Snapshot combine(const Snapshot& a, const Snapshot& b, Make&& make);
   void set_shared(int tid, Snapshot snapshot);
   void check(const Access& access, const Knowledge& known);
+  void check_of_warp(int warp, const Access& read);
+  void check_read(int tid, u32 offset, u32 bytes, const Loc& loc);
 
   bool enabled_, check_init_;
   Entities entities_;

@@ -79,7 +79,7 @@ void ShadowMemory::split(std::size_t line, u32 shift) {
     free_.pop_back();
     copy(first, line);
     forget_readers(line);
-    cells_[line].write_clock = 0;
+    cells_[line].threads = {};
     cells_[line].cells = static_cast<u32>(first);
   }
   // From the last to the first, so that none is overwritten before it is copied.
@@ -94,6 +94,11 @@ void ShadowMemory::split(std::size_t line, u32 shift) {
 
 template <class Visit>
 std::optional<Conflict> ShadowMemory::for_each_cell(const Access& access, Visit&& visit) {
+  const std::size_t first_line = access.offset / kLineBytes;
+  if ((access.offset % kLineBytes | (access.bytes ^ kLineBytes)) == 0) {  // most are one line
+    refresh(first_line);
+    if (cells_[first_line].shift == 4) return visit(first_line, access.offset);
+  }
   const u32 end = access.offset + access.bytes;
   const u32 shift_of_part = (access.offset | access.bytes) % 4 == 0 ? 2 : 1;
   for (u32 at = access.offset / kLineBytes * kLineBytes; at < end; at += kLineBytes) {

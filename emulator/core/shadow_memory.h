@@ -52,12 +52,26 @@ class ShadowMemory {
   bool join_reads(int tid, u32 offset, u32 bytes, u32 clock, const Loc& loc, const Clock& known) {
     const std::size_t line = offset / kLineBytes;
     Cell& cell = cells_[line];
-    if (offset % kLineBytes != 0 || bytes != kLineBytes || cell.epoch != epoch_ ||
-        !cell.threads.match(clock, loc) || cell.write_clock == 0 ||
-        known[cell.write_entity] < cell.write_clock) {
+    if ((offset % kLineBytes | (bytes ^ kLineBytes)) != 0 || cell.epoch != epoch_ ||
+        !cell.threads.match(clock, loc) || known[cell.write_entity] < cell.write_clock) {
       return false;
     }
     add_thread(line, tid);
+    return true;
+  }
+  // The same for the hardware, which reads lines: one more warp at the time that stands there.
+  bool join_reads(const Access& access, const Visibility& known) {
+    const std::size_t line = access.offset / kLineBytes;
+    const Cell& cell = cells_[line];
+    Reader& first = details_[line].first;
+    if ((access.offset % kLineBytes | (access.bytes ^ kLineBytes)) != 0 || cell.epoch != epoch_ ||
+        cell.shift != 4 || first.entity != access.entity || first.clock != access.clock ||
+        first.lanes == 0 || known.generic[cell.write_entity] < cell.write_clock ||
+        (access.async && !cell.write_async && known.async[cell.write_entity] < cell.write_clock)) {
+      return false;
+    }
+    first.lanes |= 1u << access.lane;
+    first.loc = access.loc;
     return true;
   }
   std::optional<Conflict> read(const Access& access, const Knowledge& known, bool check_init);
@@ -70,7 +84,7 @@ class ShadowMemory {
   // Reads by any threads of the CTA, all at one time of theirs and on one line of the kernel: what
   // a tile gets between two barriers.
   struct ThreadReads {
-    u32 clock = 0, warps = 0;  // bits; the lanes are in lanes()
+    u32 clock = 0, warps = 0;  // clock 0, before all times: none. Bits; the lanes are in lanes()
     Loc loc;
 
     bool match(u32 other_clock, const Loc& other_loc) const {
@@ -81,7 +95,7 @@ class ShadowMemory {
   // What nearly every check asks for, in one cache line of the processor: fetching it is most of
   // what a check costs.
   struct alignas(64) Cell {
-    u32 write_clock = 0;  // 0: never written, or split
+    u32 write_clock = 0;  // 0: never written
     int write_entity : 31 = 0;
     bool write_async : 1 = false;
     ThreadReads threads;      // the latest
@@ -121,8 +135,9 @@ class ShadowMemory {
   }
   void add_thread(std::size_t cell, int tid) {
     u32& seen = cells_[cell].threads.warps;
-    const u32 warp_bit = 1u << (tid / 32);
-    u32& entry = lanes(cell, tid / 32);
+    const int warp = tid >> 5;
+    const u32 warp_bit = 1u << warp;
+    u32& entry = lanes(cell, warp);
     entry = ((seen & warp_bit) ? entry : 0) | 1u << (tid & 31);
     seen |= warp_bit;
   }
