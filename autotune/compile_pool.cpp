@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 
 namespace flashjit {
 
@@ -38,7 +39,12 @@ void CompilePool::work() {
       job = std::move(lane.front());
       lane.pop_front();
     }
-    job();
+    // A job that has a result says in it what went wrong; one that cannot even do that, for lack of
+    // memory, ends alone: the program goes on.
+    try {
+      job();
+    } catch (const std::exception&) {
+    }
   }
 }
 
@@ -58,7 +64,12 @@ struct CompileQueue::State {
       if (abandoned) return;
       ++running;
     }
-    std::string error = compile(tiling);
+    std::string error;
+    try {
+      error = compile(tiling);
+    } catch (const std::exception& thrown) {
+      error = thrown.what();
+    }
     {
       const std::lock_guard lock(mutex);
       --running;

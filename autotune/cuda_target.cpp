@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <random>
 
 namespace flashjit {
@@ -67,18 +68,18 @@ std::vector<std::byte> random_elements(Dtype dtype, std::size_t count, unsigned 
   return bytes;
 }
 
-// Two correct tilings differ by the rounding of P and O: some units in the last place of the
-// largest values.
-double tolerance(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kBf16:
-      return 1.0 / 64;
-    case Dtype::kFp16:
-      return 1.0 / 512;
-    case Dtype::kFp32:
-      return 1e-4;
+// Runs of consecutive elements of the first `total` ones, spread over them.
+std::vector<float> sample(const GpuBuffer& buffer, Dtype dtype, std::size_t total) {
+  const std::size_t size = static_cast<std::size_t>(size_of(dtype));
+  const std::size_t run = std::min(kRunElements, total);
+  std::vector<std::byte> bytes(run * size);
+  std::vector<float> values;
+  values.reserve(kSampleRuns * run);
+  for (std::size_t i = 0; i < kSampleRuns; ++i) {
+    buffer.download(bytes.data(), (total - run) * i / (kSampleRuns - 1) * size, bytes.size());
+    for (std::size_t e = 0; e < run; ++e) values.push_back(to_float(dtype, &bytes[e * size]));
   }
-  return 0;
+  return values;
 }
 
 }  // namespace
@@ -112,7 +113,8 @@ CudaTarget::CudaTarget(const Executor& executor,
       device_(device),
       problem_(problem),
       shape_(shape),
-      policy_(policy) {
+      policy_(policy),
+      check_(problem.dtype) {
   for (unsigned i = 0; i < kInputSets; ++i) {
     sets_.push_back(std::make_unique<InputSet>(device, problem, shape, i));
   }
@@ -162,36 +164,18 @@ std::string CudaTarget::verify(const Tiling& tiling) {
   try {
     InputSet& set = *sets_.front();
     set.o.fill(0xFF);  // NaN
+    if (problem_.return_lse) set.lse.fill(0xFF);
     const GpuStream stream(device_);
     const std::size_t wanted =
         workspace_bytes({problem_, tiling, executor_.device().arch}, shape_, executor_.device());
     if (wanted > workspace_.bytes()) workspace_ = GpuBuffer(device_, wanted);
     launch(tiling, stream.get(), 0);
     stream.synchronize();
-    return compare(sample_output(set));
+    return check_.compare(sample_output(set));
   } catch (const Error& error) {
     require_device(error.what());
     return error.what();
   }
-}
-
-std::string CudaTarget::compare(const std::vector<float>& output) {
-  if (reference_.empty()) {
-    reference_ = output;
-    const bool finite =
-        std::all_of(output.begin(), output.end(), [](float x) { return std::isfinite(x); });
-    return finite ? "" : "the output is not finite";
-  }
-  double largest = 0, error = 0;
-  for (std::size_t i = 0; i < output.size(); ++i) {
-    largest = std::max(largest, static_cast<double>(std::abs(reference_[i])));
-    const double difference = std::abs(static_cast<double>(output[i]) - reference_[i]);
-    error = std::isnan(difference) ? INFINITY : std::max(error, difference);
-  }
-  const double bound = tolerance(problem_.dtype) * largest;
-  return error <= bound
-             ? ""
-             : fmt::format("differs from the default tiling by {:.3g}, bound {:.3g}", error, bound);
 }
 
 void CudaTarget::require_device(const std::string& after) const {
@@ -204,20 +188,13 @@ void CudaTarget::require_device(const std::string& after) const {
                           device_.driver().describe(state)));
 }
 
-std::vector<float> CudaTarget::sample_output(InputSet& set) const {
-  const std::size_t size = static_cast<std::size_t>(size_of(problem_.dtype));
-  const std::size_t total = set.o.bytes() / size;
-  const std::size_t run = std::min(kRunElements, total);
-  std::vector<std::byte> bytes(run * size);
-  std::vector<float> values;
-  values.reserve(kSampleRuns * run);
-  for (std::size_t i = 0; i < kSampleRuns; ++i) {
-    const std::size_t first = (total - run) * i / (kSampleRuns - 1);
-    set.o.download(bytes.data(), first * size, bytes.size());
-    for (std::size_t e = 0; e < run; ++e)
-      values.push_back(to_float(problem_.dtype, &bytes[e * size]));
-  }
-  return values;
+OutputSample CudaTarget::sample_output(InputSet& set) const {
+  const std::size_t rows = std::size_t{1} * shape_.batch * shape_.seqlen_q * shape_.num_heads_q;
+  OutputSample output;
+  output.o = sample(set.o, problem_.dtype, rows * problem_.head_dim_v);
+  output.run = output.o.size() / kSampleRuns;
+  if (problem_.return_lse) output.lse = sample(set.lse, Dtype::kFp32, rows);
+  return output;
 }
 
 std::vector<Timing> CudaTarget::time(std::span<const Tiling> tilings, int rounds) {
@@ -235,7 +212,11 @@ std::vector<Timing> CudaTarget::time(std::span<const Tiling> tilings, int rounds
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const Measurement& m = comparison.measurements[i];
     if (!m.error.empty()) require_device(m.error);
-    timings.push_back({m.median_us, m.spread_us, comparison.paired_ratio(i, 0), m.error});
+    timings.push_back({m.median_us,
+                       m.spread_us,
+                       comparison.paired_ratio(i, 0),
+                       static_cast<int>(m.samples_us.size()),
+                       m.error});
   }
   return timings;
 }
@@ -244,7 +225,7 @@ std::string compile_variant(KernelRegistry& registry, const KernelConfig& config
   try {
     registry.get(config);
     return "";
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     return error.what();
   }
 }

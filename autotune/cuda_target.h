@@ -8,6 +8,7 @@
 
 #include "autotune/gpu_resources.h"
 #include "autotune/measure.h"
+#include "autotune/output_check.h"
 #include "autotune/tuner.h"
 #include "kernel_registry.h"
 
@@ -37,9 +38,7 @@ class CudaTarget final : public TuningTarget {
 
   AttentionArgs args(InputSet& set) const;
   void launch(const Tiling& tiling, CUstream stream, int set);
-  std::vector<float> sample_output(InputSet& set) const;
-  // "" or how it differs from the reference, which the first one becomes.
-  std::string compare(const std::vector<float>& output);
+  OutputSample sample_output(InputSet& set) const;
   // After an error: throws Error(kDriver) if the context can do nothing any more.
   void require_device(const std::string& after) const;
 
@@ -51,7 +50,7 @@ class CudaTarget final : public TuningTarget {
   const MeasurePolicy policy_;
   std::vector<std::unique_ptr<InputSet>> sets_;
   GpuBuffer workspace_;
-  std::vector<float> reference_;  // of the first tiling that was verified: the default
+  OutputCheck check_;
   double sm_clock_mhz_ = 0;
 };
 

@@ -27,16 +27,26 @@ TuningRecord tune_on_first_use(const OnlineTuningJob& job) {
   const TuningProblem problem{job.problem, job.shape};
   const DeviceInfo& device = executor->device();
   const TuningSpace space = tuning_space(problem, device);
-  TunerOptions options;
-  options.seconds = job.seconds;
   const MeasurePolicy policy = tuning_policy();
   KernelRegistry registry(*executor, job.settings, silent_logger());
   const auto target = open_cuda_target(*executor, registry, problem, policy);
-  const TuningResult result = tune(*target, space.candidates, job.default_tiling, options);
+  const TuningResult result =
+      search_on_first_use(*target, space.candidates, job.default_tiling, job.seconds);
   TuningRecord record = make_record(problem, device, family_digests(registry.sources()), result);
   record.policy = policy.text();
   record.sm_clock_mhz = target->sm_clock_mhz();
   return record;
+}
+
+TuningResult search_on_first_use(TuningTarget& target,
+                                 const std::vector<Candidate>& space,
+                                 const Tiling& default_tiling,
+                                 double seconds) {
+  TunerOptions options;
+  options.seconds = seconds;
+  TuningResult result = tune(target, space, default_tiling, options);
+  if (!result.error.empty()) throw Error(ErrorCode::kDriver, result.error);
+  return result;
 }
 
 void register_first_use_tuner() { register_online_tuner(tune_on_first_use); }

@@ -65,7 +65,7 @@ Json answer(TuningTarget& target, const Json& request) {
   for (const Json& tiling : request.at("time")) tilings.push_back(tiling_from(tiling));
   Json timings = Json::array();
   for (const Timing& t : target.time(tilings, request.at("rounds").get<int>()))
-    timings.push_back({t.median_us, t.spread_us, t.ratio, t.error});
+    timings.push_back({t.median_us, t.spread_us, t.ratio, t.rounds, t.error});
   return {{"timings", timings}, {"sm_clock_mhz", target.sm_clock_mhz()}};
 }
 
@@ -132,10 +132,13 @@ std::string IsolatedTarget::ask(const std::string& request) {
   try {
     worker_->send(request);
     std::string line = worker_->receive();
-    const Json json = Json::parse(line);
-    if (!json.contains("lost")) return line;
+    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) refuse_answer();
+    const auto lost = json.find("lost");
+    if (lost == json.end()) return line;
+    if (!lost->is_string()) refuse_answer();
     worker_.reset();
-    throw Error(ErrorCode::kDriver, json.at("lost").get<std::string>());
+    throw Error(ErrorCode::kDriver, lost->get<std::string>());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kIo) throw;
     const std::string end = worker_->end();
@@ -144,8 +147,17 @@ std::string IsolatedTarget::ask(const std::string& request) {
   }
 }
 
+// What a worker says is trusted no more than the candidate that it ran.
+void IsolatedTarget::refuse_answer() {
+  worker_.reset();
+  throw Error(ErrorCode::kDriver, "its process answers nonsense");
+}
+
 std::string IsolatedTarget::verify_in_worker(const Tiling& tiling) {
-  return Json::parse(ask(Json{{"verify", tiling_json(tiling)}}.dump())).at("error");
+  const Json reply = Json::parse(ask(Json{{"verify", tiling_json(tiling)}}.dump()));
+  const auto error = reply.find("error");
+  if (error == reply.end() || !error->is_string()) refuse_answer();
+  return *error;
 }
 
 std::string IsolatedTarget::verify(const Tiling& tiling) {
@@ -173,10 +185,15 @@ std::vector<Timing> IsolatedTarget::time_in_worker(std::span<const Tiling> tilin
     request["time"].push_back(tiling_json(tiling));
   }
   const Json reply = Json::parse(ask(request.dump()));
-  sm_clock_mhz_ = reply.at("sm_clock_mhz");
-  std::vector<Timing> timings;
-  for (const Json& t : reply.at("timings")) timings.push_back({t[0], t[1], t[2], t[3]});
-  return timings;
+  try {
+    std::vector<Timing> timings;
+    for (const Json& t : reply.at("timings"))
+      timings.push_back({t.at(0), t.at(1), t.at(2), t.at(3), t.at(4)});
+    sm_clock_mhz_ = reply.at("sm_clock_mhz");
+    if (timings.size() == tilings.size()) return timings;
+  } catch (const Json::exception&) {
+  }
+  refuse_answer();
 }
 
 // After a crash among them: each beside the first, so that the guilty one is known.
@@ -187,7 +204,7 @@ std::vector<Timing> IsolatedTarget::time_one_by_one(std::span<const Tiling> tili
       const std::vector<Tiling> pair = {tilings.front(), tiling};
       timings.push_back(time_in_worker(pair, rounds).back());
     } catch (const Error& error) {
-      timings.push_back({0, 0, 1, error.what()});
+      timings.push_back({0, 0, 1, 0, error.what()});
     }
   }
   return timings;

@@ -54,6 +54,7 @@ class IsolatedTarget final : public TuningTarget {
 
  private:
   std::string ask(const std::string& request);
+  [[noreturn]] void refuse_answer();
   std::string verify_in_worker(const Tiling& tiling);
   std::vector<Timing> time_in_worker(std::span<const Tiling> tilings, int rounds);
   std::vector<Timing> time_one_by_one(std::span<const Tiling> tilings, int rounds);

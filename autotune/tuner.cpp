@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <optional>
 #include <unordered_set>
 
 #include "flashjit/error.h"
 #include "kernel_table.h"
+#include "neighbours.h"
 
 namespace flashjit {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int kFirstRounds = 3;
 constexpr std::size_t kBatch = 24;    // candidates that are timed together as they come
@@ -24,6 +22,10 @@ struct TilingHash {
 };
 using TilingSet = std::unordered_set<KernelConfig, TilingHash>;
 
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // One tuning run: the rows measured so far and the rules for what is measured next.
 class Search {
  public:
@@ -33,6 +35,8 @@ class Search {
          const TunerOptions& options)
       : target_(target), space_(space), default_(default_tiling), options_(options) {
     if (options.pool == nullptr) own_pool_.emplace(0);
+    result_.default_tiling = default_;
+    result_.legal = static_cast<int>(space.size());
   }
 
   TuningResult run() {
@@ -44,9 +48,9 @@ class Search {
       // The switches multiply too far to list: walk from the leader, one field at a time, while it
       // pays.
       for (int hop = 0; hop < 3 && !options_.exhaustive && !stopped(); ++hop) {
-        const Tiling leader = ranking().front();
+        const Tiling leader = leader_of_space();
         measure_new(likely_neighbours(leader));
-        if (ranking().front() == leader) break;
+        if (leader_of_space() == leader) break;
       }
       finals();
     } catch (const Error& error) {
@@ -61,13 +65,9 @@ class Search {
   }
 
  private:
-  static Clock::duration duration(double seconds) {
-    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  }
+  double now() const { return options_.clock ? options_.clock() : steady_seconds(); }
   bool cancelled() const { return options_.cancel != nullptr && options_.cancel->load(); }
-  bool stopped() const {
-    return cancelled() || Clock::now() >= start_ + duration(kSearchShare * options_.seconds);
-  }
+  bool stopped() const { return cancelled() || now() >= start_ + kSearchShare * options_.seconds; }
 
   CandidateResult* row(const Tiling& tiling) {
     for (CandidateResult& r : result_.candidates) {
@@ -171,6 +171,15 @@ class Search {
     return tilings;
   }
 
+  // The default and the seeds may be of another family, which has no neighbours in the space.
+  Tiling leader_of_space() const {
+    const std::vector<Tiling> ranked = ranking();
+    const auto at = std::find_if(ranked.begin(), ranked.end(), [this](const Tiling& t) {
+      return !space_.empty() && t.family == space_.front().tiling.family;
+    });
+    return at == ranked.end() ? ranked.front() : *at;
+  }
+
   // Fewer candidates, more rounds, each round interleaved.
   void halve() {
     for (int rounds = 4; rounds <= 16 && !stopped(); rounds *= 2) {
@@ -227,6 +236,7 @@ class Search {
     if (!timings.empty()) {
       rescale(timings[0].median_us / row(default_)->time_us);
       row(default_)->spread_us = timings[0].spread_us;
+      result_.rounds = timings[0].rounds;
     }
     result_.default_us = row(default_)->time_us;
     result_.winner = default_;
@@ -262,33 +272,13 @@ class Search {
   const Tiling default_;
   const TunerOptions& options_;
   std::optional<CompilePool> own_pool_;
-  const Clock::time_point start_ = Clock::now();
+  const double start_ = now();
   TuningResult result_;
   std::vector<Tiling> verified_;  // compiled and right, in this process
   int planned_ = 1;
 };
 
-int differing_fields(const Tiling& a, const Tiling& b) {
-  const bool registers = a.producer_regs != b.producer_regs || a.consumer_regs != b.consumer_regs;
-  const bool rows = a.block_m != b.block_m || a.num_warps != b.num_warps || registers;
-  return (a.family != b.family) + rows + (a.block_n != b.block_n) + (a.num_stages != b.num_stages) +
-         (a.num_q_stages != b.num_q_stages || a.epilogue != b.epilogue) + (a.overlap != b.overlap) +
-         (a.ping_pong != b.ping_pong) + (a.skip_masked != b.skip_masked) +
-         (a.row_sum_by_mma != b.row_sum_by_mma) + (a.schedule != b.schedule) +
-         (a.rescale != b.rescale);
-}
-
 }  // namespace
-
-std::vector<Tiling> neighbours(const Tiling& tiling, const std::vector<Candidate>& space) {
-  std::vector<Tiling> found;
-  for (const Candidate& candidate : space) {
-    if (std::abs(candidate.tiling.block_n - tiling.block_n) <= 32 &&
-        differing_fields(candidate.tiling, tiling) == 1)
-      found.push_back(candidate.tiling);
-  }
-  return found;
-}
 
 TuningResult tune(TuningTarget& target,
                   const std::vector<Candidate>& space,

@@ -21,6 +21,7 @@ struct Timing {
   double median_us = 0;
   double spread_us = 0;    // interquartile range
   double ratio = 1;        // median over the rounds of its time by that of the first tiling
+  int rounds = 0;          // that were held
   std::string error = {};  // "" or why it could not be timed; nothing else is set then
 };
 
@@ -61,6 +62,7 @@ struct TunerOptions {
   std::vector<CandidateResult> known = {};
   CompilePool* pool = nullptr;                // null: one of its own, with a thread per core
   const std::atomic<bool>* cancel = nullptr;  // set by Ctrl-C: stop soon and keep what is known
+  std::function<double()> clock = {};         // seconds; empty: the steady clock
   // Called after each step with what is known.
   std::function<void(const TuningProgress&)> progress = {};
 };
@@ -68,10 +70,13 @@ struct TunerOptions {
 // What was measured, default and winner included; the caller adds device and provenance to make a
 // TuningRecord of it.
 struct TuningResult {
+  Tiling default_tiling;
   Tiling winner;
   double winner_us = 0;
   double default_us = 0;
   std::vector<CandidateResult> candidates;
+  int legal = 0;   // points of the space: time may end before each has its row
+  int rounds = 0;  // of the finals
   // Paired finals were held. False: out of time, cancelled, or the device was lost (then `error`
   // says so); the winner is the default then.
   bool complete = false;
@@ -85,9 +90,5 @@ TuningResult tune(TuningTarget& target,
                   const std::vector<Candidate>& space,
                   const Tiling& default_tiling,
                   const TunerOptions& options);
-
-// Tilings that differ from `tiling` in one field, block_n by 32 at most, and lie in `space`: what a
-// local search looks at next.
-std::vector<Tiling> neighbours(const Tiling& tiling, const std::vector<Candidate>& space);
 
 }  // namespace flashjit

@@ -1,17 +1,17 @@
 #include "tuning_run.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include "select.h"
 #include "tuning_record_files.h"
+#include "variant_name.h"
 
 namespace flashjit {
 namespace {
@@ -20,10 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-std::string utc_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 // What all devices of one model do together.
@@ -54,7 +50,9 @@ class Run {
   bool cancelled() const {
     return options_.tuner.cancel != nullptr && options_.tuner.cancel->load();
   }
-  const TuningRecord* find_known(const TuningDevice& device, const TuningProblem& problem) const;
+  const TuningRecord* find_known(const TuningDevice& device,
+                                 const TuningProblem& problem,
+                                 bool complete) const;
   bool is_present(const TuningDevice& device, const TuningProblem& problem) const;
   void compile_ahead(TuningDevice& device);
   TuningOutcome tune_one(TuningDevice& device, const Share& share, std::size_t index);
@@ -103,21 +101,25 @@ std::optional<std::size_t> Run::take(Share& share) {
 void Run::finish(Share& share, std::size_t index, TuningOutcome outcome) {
   const std::lock_guard lock(mutex_);
   if (outcome.state != TuningState::kFailed) {
-    std::erase_if(records_,
-                  [&](const TuningRecord& old) { return same_subject(old, outcome.record); });
+    // As on disk: what is incomplete takes the place of nothing complete.
+    std::erase_if(records_, [&](const TuningRecord& old) {
+      return same_subject(old, outcome.record) && (outcome.record.complete || !old.complete);
+    });
     records_.push_back(outcome.record);
   }
   share.outcomes[index] = std::move(outcome);
   if (options_.on_outcome) options_.on_outcome(share.outcomes[index]);
 }
 
-// Of these kernel sources, this device model and this bucket, complete or not.
+// Of these kernel sources, this device model and this bucket.
 const TuningRecord* Run::find_known(const TuningDevice& device,
-                                    const TuningProblem& problem) const {
+                                    const TuningProblem& problem,
+                                    bool complete) const {
   const FamilyDigests digests = device.digests();
   for (const TuningRecord& r : records_) {
-    if (r.device == device_model(device.info()) && r.arch == device.info().arch &&
-        r.problem == problem.problem && r.bucket == shape_bucket(problem.shape) &&
+    if (r.complete == complete && r.device == device_model(device.info()) &&
+        r.arch == device.info().arch && r.problem == problem.problem &&
+        r.bucket == shape_bucket(problem.shape) &&
         r.sources_digest == digests[static_cast<std::size_t>(r.winner.family)])
       return &r;
   }
@@ -130,7 +132,7 @@ const TuningRecord* Run::find_known(const TuningDevice& device,
 void Run::compile_ahead(TuningDevice& device) {
   const auto ahead = [this, &device](const TuningProblem& problem) {
     if (is_present(device, problem)) return;
-    const TuningSpace space = tuning_space(problem, device.info());
+    const TuningSpace space = tuning_space(problem, device.info(), options_.family);
     for (const Candidate& c :
          shortlist(space.candidates, options_.tuner.shortlist, options_.tuner.per_tile)) {
       const KernelConfig config{problem.problem, c.tiling, device.info().arch};
@@ -145,8 +147,7 @@ void Run::compile_ahead(TuningDevice& device) {
 
 bool Run::is_present(const TuningDevice& device, const TuningProblem& problem) const {
   const std::lock_guard lock(mutex_);
-  const TuningRecord* known = find_known(device, problem);
-  return known != nullptr && known->complete && !options_.again;
+  return !options_.again && find_known(device, problem, /*complete=*/true) != nullptr;
 }
 
 // The winners of other shapes of the problem, nearest first, and what is known elsewhere.
@@ -185,16 +186,21 @@ TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_
   std::vector<CandidateResult> known_rows;
   {
     const std::lock_guard lock(mutex_);
-    const TuningRecord* known = find_known(device, problem);
-    if (known != nullptr && known->complete && !options_.again) {
+    const TuningRecord* known = find_known(device, problem, /*complete=*/true);
+    if (known != nullptr && !options_.again) {
       outcome.state = TuningState::kPresent;
       outcome.record = *known;
       return outcome;
     }
-    if (known != nullptr && !known->complete) known_rows = known->candidates;
+    const TuningRecord* partial = find_known(device, problem, /*complete=*/false);
+    if (partial != nullptr) known_rows = partial->candidates;
   }
   try {
-    const TuningSpace space = tuning_space(problem, device.info());
+    const TuningSpace space = tuning_space(problem, device.info(), options_.family);
+    if (options_.family && space.candidates.empty())
+      throw Error(
+          ErrorCode::kNotSupported,
+          fmt::format("{} has no legal tiling of this problem", to_string(*options_.family)));
     const std::unique_ptr<TuningTarget> target = device.open(problem);
     TunerOptions tuner = tuner_options(share, index);
     tuner.pool = &pool_;
@@ -216,7 +222,9 @@ TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_
     if (!result.complete && outcome.error.empty())
       outcome.error = cancelled() ? "interrupted" : "out of time";
     if (!options_.directory.empty()) write_record(options_.directory, outcome.record);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
+    // Also what is no Error, such as a lack of memory: this runs on a thread of its own, where it
+    // would end the program and what the others measure.
     outcome.error = error.what();
   }
   outcome.seconds = seconds_since(begin);
@@ -268,33 +276,6 @@ std::vector<TuningOutcome> run_tuning(const std::vector<std::unique_ptr<TuningDe
     for (const auto& device : devices) workers.emplace_back([&run, &device] { run.work(*device); });
   }
   return run.outcomes();
-}
-
-TuningSpace tuning_space(const TuningProblem& problem, const DeviceInfo& device) {
-  const Tiling chosen =
-      select(problem.problem, problem.shape, device, std::nullopt, std::nullopt).config.tiling;
-  return {chosen, search_space(chosen.family, problem.problem, problem.shape, device)};
-}
-
-TuningRecord make_record(const TuningProblem& problem,
-                         const DeviceInfo& device,
-                         const FamilyDigests& digests,
-                         const TuningResult& result) {
-  TuningRecord record;
-  record.device = device_model(device);
-  record.arch = device.arch;
-  record.driver_version = device.driver_version;
-  record.sources_digest = digests[static_cast<std::size_t>(result.winner.family)];
-  record.problem = problem.problem;
-  record.bucket = shape_bucket(problem.shape);
-  record.shape = problem.shape;
-  record.winner = result.winner;
-  record.winner_us = result.winner_us;
-  record.default_us = result.default_us;
-  record.date = utc_now();
-  record.complete = result.complete;
-  record.candidates = result.candidates;
-  return record;
 }
 
 }  // namespace flashjit

@@ -7,18 +7,15 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "log.h"
 #include "tuner.h"
+#include "tuning_problem.h"
 
 namespace flashjit {
-
-struct TuningProblem {
-  Problem problem;
-  ProblemShape shape;  // dense BSHD
-};
 
 // One device as a run uses it. Its targets live on one thread, that of its worker.
 class TuningDevice {
@@ -61,6 +58,7 @@ struct RunOptions {
   TunerOptions tuner;               // of each problem; its pool and seeds are set by the run
   double seconds = 0;               // of the whole run; 0: tuner.seconds for each problem
   bool again = false;               // measure also what has an exact record
+  std::optional<Family> family;     // whose tilings are tried; default: the heuristic's
   std::filesystem::path directory;  // where records go; empty: nowhere
   int compile_threads = 0;          // 0: one per core
   std::function<void(const RunProgress&)> progress = {};      // never from two threads at once
@@ -73,18 +71,5 @@ std::vector<TuningOutcome> run_tuning(const std::vector<std::unique_ptr<TuningDe
                                       const std::vector<TuningProblem>& problems,
                                       const std::vector<TuningRecord>& known,
                                       const RunOptions& options);
-
-// The search space of the family that the heuristic chooses, and what it chooses.
-struct TuningSpace {
-  Tiling default_tiling;
-  std::vector<Candidate> candidates;
-};
-TuningSpace tuning_space(const TuningProblem& problem, const DeviceInfo& device);
-
-// The record of a search.
-TuningRecord make_record(const TuningProblem& problem,
-                         const DeviceInfo& device,
-                         const FamilyDigests& digests,
-                         const TuningResult& result);
 
 }  // namespace flashjit

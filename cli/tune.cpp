@@ -82,11 +82,13 @@ std::string outcome_text(const TuningOutcome& outcome) {
   if (outcome.state == TuningState::kFailed)
     return fmt::format("  {}: failed: {}", short_text(outcome.problem), outcome.error);
   const KernelConfig config{r.problem, r.winner, r.arch};
-  return fmt::format("  {}: {}, {:.1f} µs, default {:.1f} µs, {}{}",
+  return fmt::format("  {}: {}, {:.1f} µs, default {:.1f} µs, {} of {} legal tried, {}{}",
                      short_text(outcome.problem),
                      tile_name(config),
                      r.winner_us,
                      r.default_us,
+                     r.measured + r.failed,
+                     r.legal,
                      to_string(outcome.state),
                      outcome.error.empty() ? "" : ": " + outcome.error);
 }
@@ -100,7 +102,9 @@ Table outcome_table() {
                 {"default_us", "default", 1},
                 {"gain", "gain", 3},
                 {"candidates", "tried"},
+                {"legal", "of legal"},
                 {"failed", ""},
+                {"rounds", ""},
                 {"sm_clock_mhz", ""},
                 {"seconds", "s", 1},
                 {"state", "state"},
@@ -112,8 +116,8 @@ void add_row(Table& table, const TuningOutcome& outcome) {
   const bool known = outcome.state != TuningState::kFailed;
   const KernelConfig config{r.problem, r.winner, r.arch};
   const auto value = [known](auto v) { return known ? Json(v) : Json(); };
-  const auto failed = std::count_if(
-      r.candidates.begin(), r.candidates.end(), [](const auto& c) { return !c.error.empty(); });
+  // Older records do not say of how many they are.
+  const auto counted = [&](int n) { return known && r.measured > 0 ? Json(n) : Json(); };
   table.row({short_text(outcome.problem),
              value(r.device.name),
              known ? Json(variant_name(config)) : Json(),
@@ -121,8 +125,10 @@ void add_row(Table& table, const TuningOutcome& outcome) {
              value(r.winner_us),
              value(r.default_us),
              value(r.winner_us > 0 ? r.default_us / r.winner_us : 1.0),
-             value(r.candidates.size()),
-             value(failed),
+             counted(r.measured + r.failed),
+             counted(r.legal),
+             counted(r.failed),
+             counted(r.rounds),
              value(r.sm_clock_mhz),
              outcome.seconds,
              to_string(outcome.state),
@@ -144,6 +150,7 @@ RunOptions run_options(const TuneOptions& options, const fs::path& directory, Re
   RunOptions run;
   run.tuner.shortlist = options.shortlist;
   run.tuner.exhaustive = options.exhaustive;
+  run.family = parse_family(options.family);
   run.tuner.cancel = &interrupted;
   // A budget is shared by the problems; without one each gets its usual time.
   if (options.seconds > 0) run.tuner.seconds = options.seconds;
@@ -179,8 +186,10 @@ int run_tune(const TuneOptions& options, Report& report) {
                                                          run_options(options, directory, report));
   Table table = outcome_table();
   bool complete = true;
+  int partly = 0;
   for (const TuningOutcome& outcome : outcomes) {
     add_row(table, outcome);
+    partly += outcome.state == TuningState::kTuned && !covers_space(outcome.record);
     complete = complete &&
                (outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent);
   }
@@ -189,6 +198,10 @@ int run_tune(const TuneOptions& options, Report& report) {
   report.table("problems", "Tuned on " + devices.front()->info().name, table);
   if (!options.export_file.empty()) tune_export(options.export_file, directory, report);
   if (!options.report_file.empty()) write_page(options.report_file, outcomes, report);
+  if (options.exhaustive && partly > 0)
+    report.note(fmt::format("Not exhaustive at {} of {} problems: time ended before the space did.",
+                            partly,
+                            outcomes.size()));
   if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
   return complete ? kExitOk : kExitFailure;
 }
@@ -200,6 +213,8 @@ void add_flags(CLI::App& command, TuneOptions& options) {
       .add_option("--preset", options.preset, "llm, vit, decode, or sample: six points of the grid")
       ->check(CLI::IsMember({"llm", "vit", "decode", "sample"}));
   command.add_flag("--grid", options.grid, "The 36 points of `flashjit bench --grid`");
+  command.add_option("--family", options.family, "Whose tilings; default: the heuristic's choice")
+      ->check(CLI::IsMember({"standard", "simt", "sm80", "sm90"}));
   command.add_option("--device", options.devices, "CUDA devices; default: all")
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber);

@@ -20,7 +20,7 @@ struct TuneOptions {
                         .num_heads_q = 16,
                         .num_heads_kv = 16,
                         .head_dim = 128}};
-  std::string workload, preset, arch, directory, export_file, report_file;
+  std::string workload, preset, family, arch, directory, export_file, report_file;
   std::vector<std::string> compare;  // two directories or files of records
   std::vector<int> devices;          // empty: all
   double seconds = 0;                // of the whole run; 0: 15 for each problem

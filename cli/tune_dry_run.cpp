@@ -66,8 +66,8 @@ int tune_dry_run(const TuneOptions& options, Report& report) {
   Json spaces = Json::array();
   const std::vector<TuningProblem> problems = tune_problems(options);
   for (const TuningProblem& problem : problems) {
-    const TuningSpace space = tuning_space(problem, device);
-    const Family family = space.default_tiling.family;
+    const TuningSpace space = tuning_space(problem, device, parse_family(options.family));
+    const Family family = parse_family(options.family).value_or(space.default_tiling.family);
     const auto refused = refused_tilings(family, problem.problem, device.arch);
     int refused_count = 0;
     for (const auto& [reason, count] : refused) refused_count += count;
@@ -96,7 +96,9 @@ int tune_dry_run(const TuneOptions& options, Report& report) {
   report.table("problems", "Search spaces for " + device.name, summary);
   report.note(
       "Estimates rank by arithmetic alone: matrix products, exponentials, bytes through L2, waves. "
-      "The tuner measures the first ones and then walks from the fastest.");
+      "They are coarse: on an H100 winners stood at ranks such as 154 of 30852 and 156 of 14292. "
+      "The tuner measures the first ones, of all tiles, and finds the rest by walking from the "
+      "fastest.");
   return kExitOk;
 }
 

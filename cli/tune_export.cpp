@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autotune/evidence.h"
 #include "cli/result_file.h"
 #include "cli/tune.h"
 #include "flashjit/error.h"
@@ -18,12 +19,8 @@ void tune_export(const std::string& file, const std::filesystem::path& from, Rep
   std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
   if (records.empty())
     throw Error(ErrorCode::kData, from.string() + " holds no complete tuning record");
-  // The evidence that is shipped: winner and default. The rest stays where it was measured.
-  for (TuningRecord& r : records) {
-    std::erase_if(r.candidates, [&](const CandidateResult& c) {
-      return c.tiling != r.winner && c.time_us != r.default_us;
-    });
-  }
+  // All rows stay where they were measured.
+  std::transform(records.begin(), records.end(), records.begin(), abridged);
   const std::string json = to_json(records);
   write_output_file(file, json);
   report.value("exported", records.size());

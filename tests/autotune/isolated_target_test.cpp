@@ -4,6 +4,9 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <string_view>
 
 #include "autotune/fake_target.h"
 #include "support/catch.h"
@@ -64,6 +67,7 @@ TEST_CASE("an isolated target answers as the target itself") {
   const auto timings = isolated.time(std::vector{kReference, other}, 3);
   REQUIRE(timings.size() == 2);
   CHECK(timings[0].median_us == model.true_time(kReference));
+  CHECK(timings[0].rounds == 3);
   CHECK(timings[1].ratio == model.true_time(other) / model.true_time(kReference));
   CHECK(isolated.sm_clock_mhz() == 1700);
   CHECK(isolated.workers_started() == 1);
@@ -90,6 +94,57 @@ TEST_CASE("of several that are timed the one that crashes is found") {
   CHECK(timings[1].median_us > 0);
   CHECK_THAT(timings[2].error, ContainsSubstring("exit code 3"));
   CHECK(timings[3].error.empty());
+}
+
+// A worker that answers every request for a time with `timings`, and any other with `verified`.
+IsolatedTarget answering(const std::string& verified, const std::string& timings) {
+  const auto start = [=]() -> WorkerProcess {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    const pid_t pid = test::start_child([&] {
+      ::close(ends[0]);
+      char request[1 << 16];
+      for (ssize_t n; (n = ::read(ends[1], request, sizeof request)) > 0;) {
+        const bool time = std::string_view(request, static_cast<std::size_t>(n)).find("\"time\"") !=
+                          std::string_view::npos;
+        const std::string& answer = time ? timings : verified;
+        if (::write(ends[1], answer.data(), answer.size()) < 0) return 1;
+      }
+      return 0;
+    });
+    ::close(ends[1]);
+    return {pid, UniqueFd(ends[0])};
+  };
+  return {[](const Tiling&) { return std::string(); }, start, kReference};
+}
+
+TEST_CASE("a worker that answers nonsense is an error of its candidate") {
+  for (const char* answer :
+       {"\n", "garbage\n", "[]\n", "{}\n", "{\"error\": 5}\n", "{\"lost\": []}\n"}) {
+    INFO(answer);
+    try {
+      answering(answer, "").verify(with_block_n(96));
+      FAIL("it was believed");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kDriver);
+      CHECK_THAT(error.what(), ContainsSubstring("nonsense"));
+    }
+  }
+  const std::string good = "{\"error\": \"\"}\n";
+  for (const char* answer : {"{\"timings\": [], \"sm_clock_mhz\": 1}\n",
+                             "{\"timings\": [[1, 0, 1, 3]], \"sm_clock_mhz\": 1}\n",
+                             "{\"timings\": [[1, 0, 1, 3, \"\"]]}\n",
+                             "{\"timings\": [[1, 0, \"x\", 3, \"\"]], \"sm_clock_mhz\": 1}\n"}) {
+    INFO(answer);
+    IsolatedTarget target = answering(good, answer);
+    CHECK_THROWS_AS(target.time(std::vector{kReference}, 3), Error);
+  }
+  IsolatedTarget honest =
+      answering(good, "{\"timings\": [[7, 0, 1, 3, \"\"]], \"sm_clock_mhz\": 1}\n");
+  const auto timings = honest.time(std::vector{kReference}, 3);
+  REQUIRE(timings.size() == 1);
+  CHECK(timings[0].median_us == 7);
+  CHECK(timings[0].rounds == 3);
 }
 
 TEST_CASE("a worker that cannot run even the default ends the search") {

@@ -2,9 +2,7 @@
 // time-outs and losses.
 #include "autotune/tuner.h"
 
-#include <chrono>
 #include <set>
-#include <thread>
 
 #include "autotune/fake_target.h"
 #include "flashjit/error.h"
@@ -92,16 +90,25 @@ TEST_CASE("the default wins ties, and is never beaten without paired finals") {
 TEST_CASE("finals are held although the time is up, if only something was measured") {
   const auto space = sm80_space();
   FakeTarget target;
+  Tiling slowest = space.front().tiling;
+  for (const Candidate& c : space) {
+    if (target.true_time(c.tiling) > target.true_time(slowest)) slowest = c.tiling;
+  }
+  // Whichever candidate comes first, it is faster; with it the time is up.
+  target.slower_ = {slowest};
+  double now = 0;
   int verified = 0;
   target.on_verify_ = [&](const Tiling&) {
-    if (++verified == 2) std::this_thread::sleep_for(std::chrono::milliseconds(3100));
+    if (++verified == 2) now = 100;
   };
   TunerOptions options = quick();
-  options.seconds = 3;  // a loaded machine must get as far as the second within them
-  const TuningResult result = tune(target, space, space.back().tiling, options);
+  options.clock = [&] { return now; };
+  const TuningResult result = tune(target, space, slowest, options);
   CHECK(result.complete);
   CHECK(result.candidates.size() > 1);
+  CHECK(result.candidates.size() < space.size() / 2);
   CHECK(result.winner_us < result.default_us);
+  CHECK(result.rounds == options.final_rounds);
 }
 
 TEST_CASE("a device whose clock drifts between comparisons does not change the winner") {
@@ -210,7 +217,21 @@ TEST_CASE("an exhaustive search measures the whole space") {
   options.shortlist = 3;
   const TuningResult result = tune(target, space, space.back().tiling, options);
   CHECK(result.candidates.size() == space.size());
+  CHECK(result.legal == static_cast<int>(space.size()));
   CHECK(target.true_time(result.winner) == best_in_space(target, space));
+}
+
+TEST_CASE(
+    "the walk begins at the fastest of the space, also when the default is of another family") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  const Tiling other = search_space(Family::kSimt, kProblem, shape_of(4096), h100()).front().tiling;
+  TunerOptions options = quick();
+  options.shortlist = 3;
+  target.faster_ = {other};
+  const TuningResult result = tune(target, space, other, options);
+  CHECK(result.winner == other);
+  CHECK(result.candidates.size() > 4);
 }
 
 TEST_CASE("what the grid refuses is counted by its reason") {

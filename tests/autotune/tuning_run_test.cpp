@@ -4,6 +4,7 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include <map>
+#include <new>
 
 #include "autotune/fake_target.h"
 #include "support/catch.h"
@@ -184,6 +185,84 @@ TEST_CASE("a device that is lost leaves the rest to its twin") {
   CHECK(tuned + incomplete == 6);
   CHECK(incomplete <= 1);
   CHECK(static_cast<int>(twin.opened_.size()) == tuned);
+}
+
+TEST_CASE("measuring again is no risk for a complete record") {
+  Site site;
+  const auto list = problems({512});
+  const TuningRecord before = site.run(list).at(0).record;
+  const auto found = [&] {
+    const TuningRecords records(site.records());
+    const RecordLookup exact = records.find(
+        device_model(a100()), a100().arch, kProblem, shape_of(512), site.device.digests());
+    CHECK(exact.match == RecordMatch::kExact);
+    return exact.match == RecordMatch::kNone ? Tiling{} : exact.record->winner;
+  };
+  CHECK(found() == before.winner);
+
+  bool broken = true;
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
+    if (broken) target.calls_left_ = 40;
+  };
+  site.options.again = true;
+  const TuningOutcome lost = site.run(list).at(0);
+  CHECK(lost.state == TuningState::kIncomplete);
+  CHECK(lost.record.candidates.size() > 1);
+  CHECK(site.records().size() == 2);
+  CHECK(found() == before.winner);
+  site.options.again = false;
+  CHECK(site.run(list).at(0).state == TuningState::kPresent);
+
+  // The next one goes on from what the interrupted one left, and ends it.
+  broken = false;
+  site.options.again = true;
+  CHECK(site.run(list).at(0).state == TuningState::kTuned);
+  CHECK(site.records().size() == 1);
+  CHECK(found() == before.winner);
+}
+
+TEST_CASE("a record says of how many its candidates are, and against what") {
+  Site site;
+  site.device.setup_ = [](FakeTarget& target, const TuningProblem&) { target.bad_block_n_ = 112; };
+  const TuningSpace space = tuning_space(problems({512}).front(), a100());
+  const TuningRecord record = site.run(problems({512})).at(0).record;
+  CHECK(record.failed > 0);
+  CHECK(record.measured + record.failed == static_cast<int>(record.candidates.size()));
+  CHECK(record.legal == static_cast<int>(space.candidates.size()));
+  CHECK(record.rounds == TunerOptions{}.final_rounds);
+  REQUIRE(record.default_tiling);
+  CHECK(*record.default_tiling == space.default_tiling);
+  CHECK_FALSE(covers_space(record));
+  site.options.again = site.options.tuner.exhaustive = true;
+  CHECK(covers_space(site.run(problems({512})).at(0).record));
+}
+
+TEST_CASE("another family is tried against the heuristic's default") {
+  Site site;
+  site.options.family = Family::kSimt;
+  site.device.setup_ = [](FakeTarget& target, const TuningProblem& problem) {
+    target.slower_ = {tuning_space(problem, a100()).default_tiling};
+  };
+  const TuningOutcome outcome = site.run(problems({512})).at(0);
+  REQUIRE(outcome.state == TuningState::kTuned);
+  CHECK(outcome.record.winner.family == Family::kSimt);
+  CHECK(outcome.record.sources_digest == "b");
+  CHECK(outcome.record.default_tiling->family == Family::kSm80);
+  site.options.family = Family::kSm90;
+  const TuningOutcome none = site.run(problems({1024})).at(0);
+  CHECK(none.state == TuningState::kFailed);
+  CHECK_THAT(none.error, ContainsSubstring("sm90 has no legal tiling"));
+}
+
+TEST_CASE("what is no Error of this library costs one problem, not the program") {
+  Site site;
+  site.device.setup_ = [](FakeTarget&, const TuningProblem& problem) {
+    if (problem.shape.seqlen_q == 512) throw std::bad_alloc();
+  };
+  const auto outcomes = site.run(problems({512, 1024}));
+  CHECK(outcomes[0].state == TuningState::kFailed);
+  CHECK(outcomes[0].error == "std::bad_alloc");
+  CHECK(outcomes[1].state == TuningState::kTuned);
 }
 
 TEST_CASE("a problem that cannot be opened is a row, the others are tuned") {

@@ -132,7 +132,7 @@ TuningRecord some_record(int seqlen, bool complete) {
   return record;
 }
 
-TEST_CASE("tune --export writes the complete records as one file, with winner and default") {
+TEST_CASE("tune --export writes the complete records as one file, with their evidence") {
   const TempDir directory;
   write_record(directory / "records", some_record(512, true));
   write_record(directory / "records", some_record(1024, true));
@@ -145,9 +145,10 @@ TEST_CASE("tune --export writes the complete records as one file, with winner an
   const std::vector<TuningRecord> records = parse_tuning_records(text.str());
   REQUIRE(records.size() == 2);
   for (const TuningRecord& r : records) {
-    REQUIRE(r.candidates.size() == 2);
+    REQUIRE(r.candidates.size() == 4);  // one of each tile, and of each failure
     CHECK(r.candidates[0].tiling == r.winner);
     CHECK(r.candidates[1].time_us == r.default_us);
+    CHECK(r.candidates[3].error == "failed");
   }
   const ProgramRun none =
       run_program("tune --export " + file + " --out " + (directory / "none").string(), kNoGpu);
