@@ -10,6 +10,7 @@
 #include "cli/bench_ladder.h"
 #include "cli/bench_start.h"
 #include "cli/bench_tuned.h"
+#include "cli/option_checks.h"
 #include "cli/problem_sets.h"
 #include "cli/program.h"
 #include "cli/tensors.h"
@@ -190,7 +191,7 @@ void add_bench(Program& program) {
   command.add_option("--rounds", options->policy.rounds, "Samples of each call")
       ->check(CLI::Range(1, 10000));
   command.add_option("--seconds", options->policy.max_seconds, "Time for one problem, at most")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_flag("--warm-l2", options->warm_l2, "Do not empty the L2 cache before each run");
   command.add_flag("--grid",
                    options->grid,

@@ -34,28 +34,34 @@ constexpr const char* kRegionNames[] = {"Q",
                                         "tile numbers"};
 static_assert(std::size(kRegionNames) == static_cast<std::size_t>(SmemRegion::kCount));
 
-void show_identity(const KernelConfig& config, Report& report) {
+// Whose text it is that is shown or does not compile.
+std::string sources_text(const Settings& settings) {
+  return settings.kernel_dir.empty()
+             ? "embedded"
+             : fmt::format("{} (FLASHJIT_KERNEL_DIR)", settings.kernel_dir.string());
+}
+
+void show_identity(const KernelConfig& config, const Settings& settings, Report& report) {
   const Problem& problem = config.problem;
   const Tiling& tiling = config.tiling;
-  report.facts("variant",
-               variant_name(config),
-               {{"name", "config", to_source(config), variant_name(config)},
-                {"arch", "arch", arch_name(config.arch), arch_name(config.arch)},
-                {"family", "family", to_string(tiling.family), to_string(tiling.family)},
-                {"dtype", "dtype", to_string(problem.dtype), to_string(problem.dtype)},
-                {"tile",
-                 "tile",
-                 fmt::format("{} query rows × {} keys, {} stage(s)",
-                             tiling.block_m,
-                             tiling.block_n,
-                             tiling.num_stages),
-                 {{"block_m", tiling.block_m},
-                  {"block_n", tiling.block_n},
-                  {"num_stages", tiling.num_stages}}},
-                {"threads",
-                 "threads",
-                 fmt::format("{} per CTA", num_threads(config)),
-                 num_threads(config)}});
+  report.facts(
+      "variant",
+      variant_name(config),
+      {{"name", "config", to_source(config), variant_name(config)},
+       {"arch", "arch", arch_name(config.arch), arch_name(config.arch)},
+       {"family", "family", to_string(tiling.family), to_string(tiling.family)},
+       {"dtype", "dtype", to_string(problem.dtype), to_string(problem.dtype)},
+       {"tile",
+        "tile",
+        fmt::format("{} query rows × {} keys, {} stage(s)",
+                    tiling.block_m,
+                    tiling.block_n,
+                    tiling.num_stages),
+        {{"block_m", tiling.block_m},
+         {"block_n", tiling.block_n},
+         {"num_stages", tiling.num_stages}}},
+       {"threads", "threads", fmt::format("{} per CTA", num_threads(config)), num_threads(config)},
+       {"kernel_sources", "kernel sources", sources_text(settings), sources_text(settings)}});
 }
 
 void show_plan(const KernelConfig& config, Report& report) {
@@ -107,12 +113,11 @@ void show_resources(const Binary& binary, const KernelConfig& config, Report& re
                 {"limited_by", "limited by", occ.limited_by, occ.limited_by}});
 }
 
-int run_inspect(const InspectOptions& options, Report& report) {
+int inspect(const InspectOptions& options, const Toolchain& toolchain, Report& report) {
   const KernelConfig config = require_variant(options.variant, require_arch(options.arch));
-  Toolchain toolchain;
   const VariantSource source = make_variant_source(config, toolchain.sources());
   const bool everything = !options.asks_for_a_part();
-  if (everything || report.json()) show_identity(config, report);
+  if (everything || report.json()) show_identity(config, toolchain.settings(), report);
   if (everything || options.plan) show_plan(config, report);
   if (options.source) report.listing("source", "", source.text);
   if (options.needs_compiler()) toolchain.require_compiler();
@@ -130,6 +135,20 @@ int run_inspect(const InspectOptions& options, Report& report) {
   if (options.log) report.listing("log", "", binary.log);
   if (options.sass) report.listing("sass", "", disassemble(binary.code, toolchain.settings()));
   return kExitOk;
+}
+
+int run_inspect(const InspectOptions& options, Report& report) {
+  const Toolchain toolchain;
+  try {
+    return inspect(options, toolchain, report);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCompileFailed) throw;
+    const std::string message =
+        fmt::format("{}\nkernel sources: {}", error.what(), sources_text(toolchain.settings()));
+    throw Error(error.code(), message)
+        .with_variant(error.variant())
+        .with_compile_log(error.compile_log(), error.source_path());
+  }
 }
 
 }  // namespace

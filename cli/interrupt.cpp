@@ -7,14 +7,21 @@ namespace {
 
 constexpr int kSignals[] = {SIGINT, SIGTERM};
 
-volatile sig_atomic_t g_signal = 0;
+std::atomic<int> g_signal = 0;
+std::atomic<bool> g_interrupted = false;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free,
+              "a signal handler may touch nothing else");
 
-void remember(int signal) { g_signal = signal; }
+void remember(int signal) {
+  g_signal = signal;
+  g_interrupted = true;
+}
 
 }  // namespace
 
 InterruptWatch::InterruptWatch() {
   g_signal = 0;
+  g_interrupted = false;
   struct sigaction action = {};
   action.sa_handler = remember;
   // The second one finds the system's own action; system calls go on.
@@ -26,7 +33,7 @@ InterruptWatch::~InterruptWatch() {
   for (const int signal : kSignals) ::signal(signal, SIG_DFL);
 }
 
-bool InterruptWatch::interrupted() const { return g_signal != 0; }
+const std::atomic<bool>* InterruptWatch::flag() const { return &g_interrupted; }
 
 int InterruptWatch::exit_code() const { return 128 + g_signal; }
 

@@ -29,9 +29,14 @@ int exit_code(ErrorCode code) {
 
 void print_error(const Error& error) {
   fmt::print(stderr, "flashjit: {}: {}\n", to_string(error.code()), error.what());
-  if (!error.variant().empty()) fmt::print(stderr, "variant: {}\n", error.variant());
-  if (!error.source_path().empty()) fmt::print(stderr, "source: {}\n", error.source_path());
-  if (!error.compile_log().empty()) fmt::print(stderr, "{}\n", error.compile_log());
+  // The message of a failed compile holds them already.
+  const std::string_view message = error.what();
+  const auto add = [message](const char* what, const std::string& text) {
+    if (message.find(text) == std::string_view::npos) fmt::print(stderr, "{}{}\n", what, text);
+  };
+  add("variant: ", error.variant());
+  add("source: ", error.source_path());
+  add("", error.compile_log());
 }
 
 int run(const Program& program) {

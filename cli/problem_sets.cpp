@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "flashjit/error.h"
 #include "variant_name.h"
 #include "workload.h"
@@ -114,6 +117,25 @@ TuningProblem dense_problem(const Problem& problem, const ProblemShape& shape) {
   TuningProblem dense{valid.problem, valid.shape};
   dense.shape.diagonal = shape.diagonal;
   return dense;
+}
+
+void sort_by_problem(std::vector<TuningRecord>& records) {
+  const auto key = [](const TuningRecord& r) {
+    return std::tuple(r.problem.dtype,
+                      r.problem.head_dim_qk,
+                      r.problem.head_dim_v,
+                      r.problem.mask,
+                      r.problem.return_lse,
+                      r.shape.seqlen_q,
+                      r.shape.seqlen_kv,
+                      r.shape.batch,
+                      r.shape.num_heads_q,
+                      r.shape.num_heads_kv);
+  };
+  std::stable_sort(
+      records.begin(), records.end(), [&key](const TuningRecord& a, const TuningRecord& b) {
+        return key(a) < key(b);
+      });
 }
 
 std::string short_text(const TuningProblem& tuning) {

@@ -23,6 +23,10 @@ TuningProblem to_tuning_problem(const AttentionProblem& problem);
 // The same sizes as dense BSHD tensors, which is how problems are tuned; a record keeps no strides.
 TuningProblem dense_problem(const Problem& problem, const ProblemShape& shape);
 
+// By dtype, head_dim, mask and lengths, as tables and files of records show them; else as they
+// were.
+void sort_by_problem(std::vector<TuningRecord>& records);
+
 // "bf16 d128 causal, B4 H32/8 S4096": for a line of a table or of progress.
 std::string short_text(const TuningProblem& problem);
 

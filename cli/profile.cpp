@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "cli/chrome_trace.h"
 #include "cli/program.h"
@@ -128,12 +129,25 @@ Table time_table(const Profile& profile) {
   return table;
 }
 
+std::unique_ptr<GpuSession> open_gpu(const Settings& settings, int ordinal) {
+  try {
+    return std::make_unique<GpuSession>(settings, ordinal);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNoDriver) throw;
+    throw Error(
+        error.code(),
+        fmt::format("{}\nWithout a GPU: `--backend emulated` records the order of things on "
+                    "the emulator, not how long they take",
+                    error.what()));
+  }
+}
+
 int run_profile(const ProfileOptions& options, Report& report) {
   const Settings settings = read_settings();
   const bool emulated = options.backend == "emulated";
   if (emulated) use_emulator();
   std::unique_ptr<GpuSession> gpu;
-  if (!emulated) gpu = std::make_unique<GpuSession>(settings, options.device);
+  if (!emulated) gpu = open_gpu(settings, options.device);
   const auto logger = make_logger({}, settings);
   const std::unique_ptr<Executor> executor = make_executor(
       emulated ? Backend::kEmulated : Backend::kCuda, {.device = options.device}, settings, logger);
@@ -150,21 +164,26 @@ int run_profile(const ProfileOptions& options, Report& report) {
       record(config, problem, header, *executor, *kernel.loaded, gpu ? &gpu->device() : nullptr);
 
   unsigned lost = 0;
-  for (const ProfiledTrack& track : profile.tracks) lost += track.lost;
+  std::set<int> ctas;  // those that ran: a small problem has fewer than may record
+  for (const ProfiledTrack& track : profile.tracks) {
+    lost += track.lost;
+    ctas.insert(track.cta);
+  }
   const Json about = {{"variant", name},
                       {"problem", describe(problem)},
                       {"device", executor->device().name},
                       {"sm_clock_mhz", profile.clock_mhz},
+                      {"ctas", ctas.size()},
                       {"lost_events", lost}};
   write_output_file(options.out, chrome_trace(profile, about));
   report.value("trace", options.out);
   report.value("about", about);
   report.table("stages", name + ": " + describe(problem), time_table(profile));
   report.note(
-      fmt::format("{} tracks of {} CTAs in {}; open it in https://ui.perfetto.dev or "
+      fmt::format("{} tracks of {} CTA(s) in {}; open it in https://ui.perfetto.dev or "
                   "chrome://tracing.",
                   profile.tracks.size(),
-                  options.ctas,
+                  ctas.size(),
                   options.out));
   if (emulated)
     report.note("Times are steps of the emulator: they order the events, they measure nothing.");

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+
+#include "cli/table.h"
 
 namespace flashjit::cli {
 namespace {
@@ -20,10 +23,24 @@ std::string time_text(double seconds) {
 
 }  // namespace
 
+std::string bar(std::size_t done, std::size_t total, std::size_t width) {
+  const std::size_t filled = total == 0 ? width : width * std::min(done, total) / total;
+  return fmt::format("[{:#<{}}{:-<{}}]", "", filled, "", width - filled);
+}
+
+std::string_view fit_line(std::string_view line, std::size_t columns) {
+  std::size_t bytes = line.size();
+  while (display_width(line.substr(0, bytes)) > columns) {
+    do {
+      --bytes;  // to the first byte of the last character
+    } while ((static_cast<unsigned char>(line[bytes]) & 0xC0) == 0x80);
+  }
+  return line.substr(0, bytes);
+}
+
 std::string progress_bar(const PreloadProgress& progress) {
-  const std::size_t filled = progress.total == 0 ? kWidth : kWidth * progress.done / progress.total;
   std::string text = fmt::format(
-      "[{:#<{}}{:-<{}}] {} of {}", "", filled, "", kWidth - filled, progress.done, progress.total);
+      "{} {} of {}", bar(progress.done, progress.total, kWidth), progress.done, progress.total);
   if (progress.compiled > 0) text += fmt::format(", {} compiled", progress.compiled);
   if (progress.failed > 0) text += fmt::format(", {} failed", progress.failed);
   if (progress.seconds_left > 0) text += fmt::format(", {} left", time_text(progress.seconds_left));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cli/progress_bar.h"
+
 namespace flashjit::cli {
 
 void Report::print(std::string_view text) {
@@ -61,7 +63,7 @@ void Report::value(const std::string& key, Json value) { document_[key] = std::m
 
 void Report::progress(std::string_view sentence) {
   if (json_ || isatty(STDERR_FILENO) == 0) return;
-  fmt::print(stderr, "\r\033[K{}", sentence.substr(0, kTextWidth - 1));
+  fmt::print(stderr, "\r\033[K{}", fit_line(sentence, kTextWidth - 1));
   std::fflush(stderr);
   in_progress_ = true;
 }

@@ -1,10 +1,12 @@
 // `flashjit report`: tuning records as a page for people, or with --json as data. Needs no GPU.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <sstream>
 
+#include "cli/problem_sets.h"
 #include "cli/program.h"
 #include "cli/report_page.h"
 #include "cli/result_file.h"
@@ -18,14 +20,33 @@ struct ReportOptions {
   int code_variants = ReportInput{}.code_variants;
 };
 
+std::string read_text(const std::string& path) {
+  std::ostringstream text;
+  std::ifstream file(path);
+  text << file.rdbuf();
+  if (!file) throw Error(ErrorCode::kIo, path + " does not exist or cannot be read");
+  return text.str();
+}
+
+// A file that was named is what is asked for: what is wrong with it is the answer. Throws
+// Error(kIo), Error(kData).
+std::vector<TuningRecord> read_named_file(const std::string& path) {
+  try {
+    return parse_tuning_records(read_text(path));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kData) throw;
+    throw Error(ErrorCode::kData, fmt::format("{}: {}", path, error.what()));
+  }
+}
+
 // The records that were named; else those of the cache directory; else those that the program
 // carries.
 std::vector<TuningRecord> find_records(const ReportOptions& options, const Settings& settings) {
   const auto logger = make_logger({}, settings);
   if (!options.records.empty()) {
-    if (!std::filesystem::exists(options.records))
-      throw Error(ErrorCode::kIo, options.records + " does not exist");
-    return read_records(options.records, *logger);
+    if (std::filesystem::is_directory(options.records))
+      return read_records(options.records, *logger);
+    return read_named_file(options.records);
   }
   std::vector<TuningRecord> records;
   if (settings.cache_dir) records = read_records(*settings.cache_dir / kTuningDirectory, *logger);
@@ -34,31 +55,37 @@ std::vector<TuningRecord> find_records(const ReportOptions& options, const Setti
 
 std::string read_baseline(const std::string& path) {
   if (path.empty()) return embedded_baseline();
-  if (path == "none") return "";
-  std::ostringstream text;
-  std::ifstream file(path);
-  text << file.rdbuf();
-  if (!file) throw Error(ErrorCode::kIo, path + " cannot be read");
-  return text.str();
+  return path == "none" ? "" : read_text(path);
+}
+
+std::string note_of(const Json& problem) {
+  if (!problem.at("complete")) return "incomplete";
+  return problem.at("these_sources") ? "" : "other sources";
 }
 
 // What a terminal can show of it.
 Table problem_table(const Json& data) {
+  const Json& problems = data.at("problems");
+  const bool any = std::any_of(
+      problems.begin(), problems.end(), [](const Json& p) { return !note_of(p).empty(); });
   Table table({{"title", "problem"},
                {"default_tflops", "default", 0},
                {"winner_tflops", "tuned", 0},
-               {"winner", "winner"}});
-  for (const Json& problem : data.at("problems"))
+               {"winner", "winner"},
+               {"note", any ? "note" : ""}});
+  for (const Json& problem : problems)
     table.row({problem.at("title"),
                problem.at("default_tflops"),
                problem.at("winner_tflops"),
-               problem.at("winner")});
+               problem.at("winner"),
+               note_of(problem)});
   return table;
 }
 
 int run_report(const ReportOptions& options, Report& report) {
   if (options.out.empty() && !report.json())
     throw Error(ErrorCode::kInvalidArgument, "report: --out FILE or --json says where it goes");
+  if (!options.out.empty()) require_output_file(options.out);
   Toolchain toolchain;
   ReportInput input = {.records = find_records(options, toolchain.settings()),
                        .baseline = read_baseline(options.baseline),
@@ -66,6 +93,7 @@ int run_report(const ReportOptions& options, Report& report) {
   if (input.records.empty())
     throw Error(ErrorCode::kData,
                 "there is no tuning record; `flashjit tune` makes them, --records names others");
+  sort_by_problem(input.records);
   const Json data = report_data(input, toolchain, report);
   if (!options.out.empty()) write_output_file(options.out, report_page(data));
   if (report.json()) {

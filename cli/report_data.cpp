@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <ctime>
 
+#include "cli/problem_sets.h"
 #include "cli/variants.h"
 #include "flashjit/flashjit.h"
 #include "select.h"
+#include "tuned_tilings.h"
 #include "variant_name.h"
 
 namespace flashjit::cli {
@@ -40,10 +42,21 @@ std::string title_of(const TuningRecord& record) {
   return text;
 }
 
-// What the heuristic of this program takes; a record keeps the default's time, not its tiling.
+// A record keeps the default's time, not its tiling: it is the candidate of that time. Where
+// several have it, or none, what the heuristic of this program takes counts, which may not be that
+// of the program that measured. Records keep no strides: dense ones again, without which no TMA can
+// be used.
 std::optional<Tiling> default_tiling_of(const TuningRecord& record) {
-  return default_tiling(
-      record.winner.family, record.problem, record.shape, record.arch, record.device.sm_count);
+  const TuningProblem dense = dense_problem(record.problem, record.shape);
+  const std::optional<Tiling> usual = default_tiling(
+      record.winner.family, dense.problem, dense.shape, record.arch, record.device.sm_count);
+  std::optional<Tiling> measured;
+  for (const CandidateResult& candidate : record.candidates) {
+    if (!candidate.error.empty() || candidate.time_us != record.default_us) continue;
+    if (candidate.tiling == usual) return usual;
+    if (!measured) measured = candidate.tiling;
+  }
+  return measured ? measured : usual;
 }
 
 Json candidate_json(const TuningRecord& record, const CandidateResult& candidate, double flops) {
@@ -60,7 +73,7 @@ Json candidate_json(const TuningRecord& record, const CandidateResult& candidate
           {"error", candidate.error}};
 }
 
-Json problem_json(const TuningRecord& record, const Json& baseline) {
+Json problem_json(const TuningRecord& record, const Json& baseline, const FamilyDigests& digests) {
   const ProblemShape& s = record.shape;
   const Problem& p = record.problem;
   const double flops = flop_count(p, s);
@@ -84,6 +97,10 @@ Json problem_json(const TuningRecord& record, const Json& baseline) {
           {"driver", record.driver_version},
           {"date", record.date},
           {"policy", record.policy},
+          {"complete", record.complete},
+          {"sources_digest", record.sources_digest},
+          {"these_sources",
+           record.sources_digest == digests[static_cast<std::size_t>(record.winner.family)]},
           {"flops", flops},
           {"bytes", bytes},
           {"intensity", flops / bytes},
@@ -144,12 +161,15 @@ Json parse_baseline(const std::string& text) {
   }
 }
 
+// Another model of the same chip, a PCIe card say, has other roofs and lets peers reach less.
+bool measured_on(const TuningRecord& record, const Json& baseline) {
+  return baseline.is_object() && baseline.value("device", "") == record.device.name;
+}
+
 }  // namespace
 
 Json peers_of(const TuningRecord& record, const Json& baseline) {
-  const bool measured_there = record.device.name.find("H100") != std::string::npos;
-  if (!measured_there || !baseline.is_object() || record.problem.dtype != Dtype::kBf16)
-    return nullptr;
+  if (!measured_on(record, baseline) || record.problem.dtype != Dtype::kBf16) return nullptr;
   const ProblemShape& s = record.shape;
   for (const Json& row : baseline.value("forward", Json::array())) {
     const bool same = row.value("head_dim", 0) == record.problem.head_dim_qk &&
@@ -171,14 +191,15 @@ Json peers_of(const TuningRecord& record, const Json& baseline) {
 
 Json report_data(const ReportInput& input, Toolchain& toolchain, Report& report) {
   const Json baseline = parse_baseline(input.baseline);
+  const FamilyDigests digests = family_digests(toolchain.sources());
   Json problems = Json::array();
   bool on_baseline_device = !input.records.empty();
   for (const TuningRecord& record : input.records) {
-    problems.push_back(problem_json(record, baseline));
-    on_baseline_device = on_baseline_device && record.device.name.find("H100") != std::string::npos;
+    problems.push_back(problem_json(record, baseline, digests));
+    on_baseline_device = on_baseline_device && measured_on(record, baseline);
   }
   Json roofs;  // null where nobody has measured them
-  if (on_baseline_device && baseline.is_object() && baseline.contains("ceilings"))
+  if (on_baseline_device && baseline.contains("ceilings"))
     roofs = {{"tflops", baseline["ceilings"].value("bf16_gemm_8192_tflops", 0.0)},
              {"gb_per_s", baseline["ceilings"].value("device_copy_GB_s", 0.0)}};
   const std::vector<ReportVariant> variants = variants_of(input);

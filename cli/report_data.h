@@ -22,7 +22,8 @@ struct ReportInput {
 // malformed baseline.
 Json report_data(const ReportInput& input, Toolchain& toolchain, Report& report);
 
-// What peers reach at the record's problem, {"cudnn": TFLOP/s, …}, or null. `baseline` is parsed.
+// What peers reach at the record's problem, {"cuDNN": TFLOP/s, …}, or null: where the baseline's
+// "device" is another model, too. `baseline` is parsed.
 Json peers_of(const TuningRecord& record, const Json& baseline);
 
 // Resources, occupancy and instruction mix of each variant, with its code where `with_code` says

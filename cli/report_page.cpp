@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/problem_sets.h"
 #include "cli/result_file.h"
 #include "flashjit/error.h"
 #include "runtime/embedded_sources.h"
@@ -55,6 +56,7 @@ void write_report_page(const std::filesystem::path& path,
                        Toolchain& toolchain,
                        Report& report) {
   if (records.empty()) throw Error(ErrorCode::kData, "there is no tuning record to report on");
+  sort_by_problem(records);
   const Json data = report_data(
       {.records = std::move(records), .baseline = embedded_baseline()}, toolchain, report);
   write_output_file(path, report_page(data));

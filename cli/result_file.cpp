@@ -2,7 +2,9 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <ctime>
 #include <fstream>
 
@@ -30,6 +32,21 @@ void write_output_file(const std::filesystem::path& path, const std::string& tex
   } catch (const Error& error) {  // names the temporary file or the directory
     throw Error(error.code(), fmt::format("cannot write {}: {}", path.string(), error.what()));
   }
+}
+
+void require_output_file(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  fs::path written = path;
+  if (!fs::exists(path, ignored) || fs::is_regular_file(path, ignored)) {
+    const fs::path whole = fs::exists(path, ignored) ? fs::canonical(path) : fs::absolute(path);
+    written = whole.parent_path();  // what is replaced is the name in it
+    fs::create_directories(written, ignored);
+    if (!fs::is_directory(written, ignored)) throw_io("cannot write " + path.string(), ENOTDIR);
+  } else if (fs::is_directory(path, ignored)) {
+    throw_io("cannot write " + path.string(), EISDIR);
+  }
+  if (::access(written.c_str(), W_OK) != 0) throw_io("cannot write " + path.string(), errno);
 }
 
 void write_result_file(const std::filesystem::path& path, const Json& head, const Json& rows) {

@@ -16,6 +16,10 @@ std::string today();
 // device or a pipe it is written to. Creates the directory. Throws Error(kIo).
 void write_output_file(const std::filesystem::path& path, const std::string& text);
 
+// Before long work: whether write_output_file() will be able to. Creates the directory. Throws
+// Error(kIo).
+void require_output_file(const std::filesystem::path& path);
+
 // `head` is an object, `rows` an array that becomes its last member, "rows". As
 // write_output_file.
 void write_result_file(const std::filesystem::path& path, const Json& head, const Json& rows);

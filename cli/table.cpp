@@ -50,7 +50,9 @@ std::string Table::text(int indent) const {
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     if (columns_[c].title.empty()) continue;
     std::vector<std::string> cells{columns_[c].title};
-    bool numeric = false;
+    // A column of which nothing is known looks like the numbers that it would hold.
+    bool numeric = columns_[c].decimals > 0 && !rows_.empty();
+    for (const std::vector<Json>& row : rows_) numeric = numeric && row[c].is_null();
     for (const std::vector<Json>& row : rows_) {
       cells.push_back(cell_text(row[c], columns_[c].decimals));
       numeric = numeric || row[c].is_number();

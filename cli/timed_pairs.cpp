@@ -40,6 +40,7 @@ PairTiming time_pair(CudaTuningDevice& device, const TilingPair& pair) {
     const std::vector<Timing> timings = target->time(tilings, pair_policy().rounds);
     const Timing& second = timings.back();
     result.error = timings[0].error + second.error;
+    result.sm_clock_mhz = target->sm_clock_mhz();
     result.first_us = timings[0].median_us;
     result.second_us = second.median_us;
     result.ratio = second.ratio;

@@ -16,9 +16,10 @@ struct TilingPair {
 
 struct PairTiming {
   double first_us = 0, second_us = 0;
-  double ratio = 1;   // median over the rounds of second / first; 1 where they are one tiling
-  double spread = 0;  // interquartile range of the second by its median
-  std::string error;  // "" or why there are no times
+  double ratio = 1;         // median over the rounds of second / first; 1 where they are one tiling
+  double spread = 0;        // interquartile range of the second by its median
+  double sm_clock_mhz = 0;  // median meanwhile; 0: not known
+  std::string error;        // "" or why there are no times
 };
 
 // 200 interleaved rounds, one second for a pair at most.

@@ -3,15 +3,17 @@
 #include "cli/tune.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <atomic>
 #include <future>
 
 #include "autotune/tuning_run.h"
+#include "cli/interrupt.h"
+#include "cli/option_checks.h"
 #include "cli/problem_sets.h"
+#include "cli/progress_bar.h"
 #include "cli/report_page.h"
+#include "cli/result_file.h"
 #include "cli/toolchain.h"
 #include "cli/tune_worker.h"
 #include "cli/variants.h"
@@ -24,25 +26,6 @@ namespace flashjit::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::atomic<bool> interrupted = false;
-
-// The first Ctrl-C ends the search and keeps what is known, the second one the program.
-class InterruptScope {
- public:
-  InterruptScope() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) { interrupted = true; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &before_);
-  }
-  ~InterruptScope() { sigaction(SIGINT, &before_, nullptr); }
-  InterruptScope(const InterruptScope&) = delete;
-  InterruptScope& operator=(const InterruptScope&) = delete;
-
- private:
-  struct sigaction before_ = {};
-};
 
 // Where records go: --out, else the cache directory.
 fs::path record_directory(const TuneOptions& options, const Settings& settings) {
@@ -61,14 +44,11 @@ std::vector<TuningRecord> known_records(const TuneOptions& options,
 }
 
 std::string progress_text(const RunProgress& p) {
-  constexpr int kWidth = 16;
-  const double share = static_cast<double>(p.search.done) / std::max(1, p.search.planned);
-  const int full = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
-  return fmt::format("[{:#<{}}{:.<{}}] {} of {}, {}: leader {} {:.1f} µs, default {:.1f}",
-                     "",
-                     full,
-                     "",
-                     kWidth - full,
+  constexpr std::size_t kWidth = 12;
+  return fmt::format("{} {} of {}, {}: {} {:.1f} µs, default {:.1f}",
+                     bar(static_cast<std::size_t>(std::max(0, p.search.done)),
+                         static_cast<std::size_t>(std::max(0, p.search.planned)),
+                         kWidth),
                      p.begun,
                      p.problems,
                      short_text(*p.problem),
@@ -146,12 +126,16 @@ void write_page(const std::string& file,
   write_report_page(file, std::move(records), toolchain, report);
 }
 
-RunOptions run_options(const TuneOptions& options, const fs::path& directory, Report& report) {
+// The first Ctrl-C or SIGTERM ends the search and keeps what is known, the second the program.
+RunOptions run_options(const TuneOptions& options,
+                       const fs::path& directory,
+                       const InterruptWatch& watch,
+                       Report& report) {
   RunOptions run;
   run.tuner.shortlist = options.shortlist;
   run.tuner.exhaustive = options.exhaustive;
   run.family = parse_family(options.family);
-  run.tuner.cancel = &interrupted;
+  run.tuner.cancel = watch.flag();
   // A budget is shared by the problems; without one each gets its usual time.
   if (options.seconds > 0) run.tuner.seconds = options.seconds;
   run.seconds = options.seconds;
@@ -178,12 +162,15 @@ int run_tune(const TuneOptions& options, Report& report) {
   }
   const std::vector<TuningProblem> problems = tune_problems(options);
   const auto logger = make_logger({}, settings);
+  for (const std::string& file : {options.export_file, options.report_file})
+    if (!file.empty()) require_output_file(file);
   const auto devices = open_tuning_devices(options, settings);
-  const InterruptScope scope;
-  const std::vector<TuningOutcome> outcomes = run_tuning(devices,
-                                                         problems,
-                                                         known_records(options, settings, *logger),
-                                                         run_options(options, directory, report));
+  const InterruptWatch watch;
+  const std::vector<TuningOutcome> outcomes =
+      run_tuning(devices,
+                 problems,
+                 known_records(options, settings, *logger),
+                 run_options(options, directory, watch, report));
   Table table = outcome_table();
   bool complete = true;
   int partly = 0;
@@ -203,6 +190,7 @@ int run_tune(const TuneOptions& options, Report& report) {
                             partly,
                             outcomes.size()));
   if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
+  if (!complete && watch.interrupted()) return watch.exit_code();
   return complete ? kExitOk : kExitFailure;
 }
 
@@ -219,7 +207,7 @@ void add_flags(CLI::App& command, TuneOptions& options) {
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber);
   command.add_option("--seconds", options.seconds, "For everything; default: 15 for each problem")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_option("--out", options.directory, "Where records go; default: the cache directory");
   command.add_flag("--again", options.again, "Measure also what has an exact record");
   command.add_flag("--isolate",
@@ -296,8 +284,9 @@ std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions
     throw Error(error.code(),
                 fmt::format("tuning measures, so it needs a GPU and its driver: {}\nWithout one: "
                             "`flashjit tune --dry-run --arch sm_90a` prints what would be tried, "
-                            "and `flashjit build --workload FILE --arch sm_90a` compiles what a "
-                            "GPU of that architecture will need",
+                            "`flashjit build --workload FILE --arch sm_90a` compiles what a GPU of "
+                            "that architecture will need, and `flashjit report --out FILE` draws "
+                            "the records that there are",
                             error.what()));
   }
 }
@@ -309,6 +298,7 @@ void add_tune(Program& program) {
                                   "Find the fastest tiling of problems on the GPUs of this machine",
                                   [options](Report& report) { return run_tune(*options, report); });
   add_flags(command, *options);
+  exclude_what_would_be_ignored(command);
 }
 
 }  // namespace flashjit::cli

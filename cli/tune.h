@@ -28,6 +28,10 @@ struct TuneOptions {
   bool grid = false, dry_run = false, again = false, isolate = false, exhaustive = false;
 };
 
+// Of the command's options, those that another one would silently ignore: given both, it is wrong
+// usage.
+void exclude_what_would_be_ignored(CLI::App& command);
+
 // The problems that the options name: a workload, a preset, the grid, or the one of the flags.
 std::vector<TuningProblem> tune_problems(const TuneOptions& options);
 

@@ -19,6 +19,9 @@ const percent = x => (x >= 0 ? "+" : "−") + Math.abs(x * 100).toFixed(1) + " %
 const tip = text => ` data-tip="${escape(text)}"`;
 const bestPeer = problem => Object.entries(problem.peers || {}).reduce((best, peer) => best && best[1] >= peer[1] ? best : peer, null);
 const geomean = values => Math.exp(values.reduce((sum, x) => sum + Math.log(x), 0) / values.length);
+const badgesOf = problem => [!problem.complete && ["incomplete", "The search was stopped before its paired finals: the default is its winner, and no look-up takes the record."],
+  !problem.these_sources && ["other sources", "Measured with other kernel sources than this program has: a look-up takes it as a hint only."]].filter(x => x);
+const badges = problem => badgesOf(problem).map(([name, what]) => ` <em class="badge"${tip(what)}>${name}</em>`).join("");
 const timed = problem => problem.candidates.filter(c => c.tflops != null);
 
 // An SVG of width × height user units, and ticks at round numbers.
@@ -39,12 +42,13 @@ function drawAbout() {
   const distinct = key => [...new Set(data.problems.map(p => p[key]))].filter(x => x).join(", ");
   byId("about").textContent = [distinct("device"), data.compiler, `flashjit ${data.version}`, `made ${data.created}`]
     .filter(x => x).join(" · ");
-  const gains = data.problems.filter(p => p.default_us > 0 && p.winner_us > 0).map(p => p.default_us / p.winner_us);
-  const ratios = data.problems.filter(bestPeer).map(p => p.winner_tflops / bestPeer(p)[1]);
+  const complete = data.problems.filter(p => p.complete), open = data.problems.length - complete.length;
+  const gains = complete.filter(p => p.default_us > 0 && p.winner_us > 0).map(p => p.default_us / p.winner_us);
+  const ratios = complete.filter(bestPeer).map(p => p.winner_tflops / bestPeer(p)[1]);
   const candidates = data.problems.reduce((n, p) => n + p.candidates.length, 0);
   const failed = data.problems.reduce((n, p) => n + p.candidates.filter(c => c.error).length, 0);
   const best = Math.max(...data.problems.map(p => p.winner_tflops || 0));
-  const tiles = [[data.problems.length, "problems tuned"],
+  const tiles = [[complete.length, `problems tuned${open ? `, ${open} incomplete` : ""}`],
     [number(candidates), `candidates${failed ? `, ${number(failed)} of them failed` : " measured"}`],
     [gains.length ? percent(geomean(gains) - 1) : "–", "tuned over default, geometric mean"],
     [ratios.length ? geomean(ratios).toFixed(2) + " ×" : "–", ratios.length ? `the best peer, geometric mean of ${ratios.length}` : "no peers' baseline for these problems"],
@@ -57,7 +61,7 @@ function drawProblems() {
   const rows = data.problems.map((p, i) => {
     const peer = bestPeer(p);
     const gain = p.default_us > 0 && p.winner_us > 0 ? p.default_us / p.winner_us - 1 : null;
-    return `<tr class="choice-row${i === state.problem ? " selected" : ""}" data-problem="${i}"><td class="left">${escape(p.title)}</td>
+    return `<tr class="choice-row${i === state.problem ? " selected" : ""}" data-problem="${i}"><td class="left">${escape(p.title)}${badges(p)}</td>
       <td>${number(p.default_tflops)}</td>
       <td class="win">${number(p.winner_tflops)}<span class="meter"><i style="width:${(p.winner_tflops || 0) / top * 100}%"></i></span></td>
       <td>${gain == null ? "–" : percent(gain)}</td><td${peer ? tip(Object.entries(p.peers).map(([n, t]) => `${n}: ${number(t)}`).join("\n")) : ""}>${peer ? number(peer[1]) : "–"}</td>
@@ -169,6 +173,7 @@ function drawRanking() {
 function drawProblem() {
   const p = data.problems[state.problem];
   byId("problem-title").textContent = p.title;
+  byId("problem-badges").innerHTML = badges(p);
   byId("problem-lead").textContent = `Winner ${p.winner}: ${number(p.winner_us, 1)} µs, default ${number(p.default_us, 1)} µs. Measured ${p.date || "at an unknown date"} on ${p.device}${p.policy ? `; ${p.policy}` : ""}.`;
   if (state.family && !p.candidates.some(c => c.family === state.family)) state.family = "";
   drawHeatmap();

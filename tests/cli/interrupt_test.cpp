@@ -69,6 +69,18 @@ TEST_CASE("a preload that is interrupted or killed is resumed by the next") {
   CHECK(again.json().at("compiles") == 4 - compiled);
 }
 
+// The fake driver can time nothing, so that every problem fails: what is tested is that the signal
+// ends the run before the last one.
+TEST_CASE("an interrupted tune stops, and its exit code is that of the signal") {
+  if (!machine_has("NVRTC")) return;
+  const Site site;
+  const auto [signal, expected] = GENERATE(table<int, int>({{SIGINT, 130}, {SIGTERM, 143}}));
+  REQUIRE(site.stop("tune --json --grid --threads 1", signal) == expected);
+  const nlohmann::json stopped = nlohmann::json::parse(std::ifstream(site.out));
+  REQUIRE(stopped.at("problems").size() == 36);
+  CHECK(stopped.at("problems").back().at("error") == "not begun");
+}
+
 TEST_CASE("an interrupted export writes no bundle, and no half of one") {
   if (!machine_has("NVRTC")) return;
   const Site site;

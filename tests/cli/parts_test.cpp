@@ -44,6 +44,25 @@ TEST_CASE("a progress bar has counts and the time left") {
   CHECK(progress_bar({}) == "[####################] 0 of 0");
 }
 
+TEST_CASE("a bar is full where there is no more to do, and a line is cut between characters") {
+  CHECK(bar(1, 4, 8) == "[##------]");
+  CHECK(bar(5, 4, 8) == "[########]");
+  CHECK(bar(0, 0, 4) == "[####]");
+  CHECK(fit_line("8 µs", 9) == "8 µs");
+  CHECK(fit_line("8 µs", 3) == "8 µ");
+  CHECK(fit_line("8 µs", 2) == "8 ");
+  CHECK(fit_line("8 µs", 0).empty());
+}
+
+TEST_CASE("a column of numbers of which none is known is aligned as one") {
+  Table table({{"name", "role"}, {"share", "share %", 1}, {"winner", "winner"}});
+  table.row({"a", Json(), Json()});
+  CHECK(table.text(0) ==
+        "role  share %  winner\n"
+        "─────────────────────\n"
+        "a           –  –\n");
+}
+
 TEST_CASE(
     "a table aligns numbers to the right, shows null as a dash and hides columns without a title") {
   Table table({{"name", "name"}, {"value", "value", 1}, {"hidden", ""}});
@@ -84,6 +103,20 @@ TEST_CASE("a file that a user named is written whole or stays what it was") {
   CHECK(std::filesystem::file_size(file) == large.size());
   write_output_file("/dev/null", large);
   CHECK(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST_CASE("whether a file can be written is known before, and nothing is written for it") {
+  const test::TempDir directory;
+  const std::filesystem::path file = directory / "new/page.html";
+  require_output_file(file);
+  CHECK(std::filesystem::is_empty(file.parent_path()));
+  write_output_file(file, "old");
+  require_output_file(file);
+  CHECK(std::filesystem::file_size(file) == 3);
+  require_output_file("/dev/null");
+  CHECK_THROWS_AS(require_output_file("/dev/null/page.html"), Error);
+  CHECK_THROWS_AS(require_output_file(file / "page.html"), Error);
+  CHECK_THROWS_AS(require_output_file(directory.path()), Error);
 }
 
 TEST_CASE("a number too small for its decimals is not shown as zero") {

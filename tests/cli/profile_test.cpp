@@ -127,10 +127,11 @@ TEST_CASE("events that find no room are counted and leave a trace that is whole"
   const std::string path = (dir / "trace.json").string();
   const ProgramRun run = run_program(
       "profile fwd_simt_fp16_d64_m64n64 --batch 1 --heads 1 --seqlen 512 --backend "
-      "emulated --events 16 --json --out " +
+      "emulated --ctas 100 --events 16 --json --out " +
       path);
   REQUIRE(run.exit_code == 0);
   CHECK(run.json().at("about").at("lost_events") > 0);
+  CHECK(run.json().at("about").at("ctas") == 8);  // as many tiles as ran, not as may record
   for (const auto& [key, track] : read_trace(path)) {
     REQUIRE(track.tiles.size() == 1);
     CHECK(track.stages.size() == 14);  // 16 without the tile and the one whose end is not known
@@ -139,6 +140,9 @@ TEST_CASE("events that find no room are counted and leave a trace that is whole"
 }
 
 TEST_CASE("profile says what is wrong") {
+  const ProgramRun no_gpu = run_program("profile --out /dev/null", "FLASHJIT_LIBCUDA=/nonexistent");
+  CHECK(no_gpu.exit_code == 1);
+  CHECK_THAT(no_gpu.err, ContainsSubstring("--backend emulated"));
   CHECK(run_program("profile fwd_simt_fp16_d64_m64n64 --backend emulated").exit_code == 2);
   const ProgramRun standard = run_program(
       "profile fwd_standard_fp16_d128_m128n64s2 --backend emulated --seqlen 64 --out /dev/null");

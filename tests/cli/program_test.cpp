@@ -1,9 +1,13 @@
 // Usage, exit codes and the commands that only look: list, inspect, doctor.
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "cli/run_program.h"
 #include "runtime/variant_name.h"
 #include "support/catch.h"
+#include "support/paths.h"
+#include "support/temp_dir.h"
 
 namespace flashjit::test {
 namespace {
@@ -99,6 +103,32 @@ TEST_CASE("inspect shows source, PTX and resources") {
   CHECK(document.at("resources").at("registers") < 256);
   CHECK(document.at("resources").at("smem_bytes") == 56 * 1024);
   CHECK(document.at("occupancy").at("ctas_per_sm") >= 1);
+}
+
+TEST_CASE("inspect names an edited kernel tree, and says once why it does not compile") {
+  if (!machine_has("NVRTC")) return;
+  const TempDir directory;
+  const std::filesystem::path tree = directory / "kernels";
+  std::filesystem::copy(
+      source_dir() / "kernel_src", tree, std::filesystem::copy_options::recursive);
+  const std::string environment = "FLASHJIT_KERNEL_DIR=" + tree.string();
+  const std::string command = std::string("inspect ") + kMinimal + " --arch sm_90a";
+  CHECK(run_program(command + " --json").json().at("variant").at("kernel_sources") == "embedded");
+  CHECK_THAT(run_program(command, environment).out, ContainsSubstring(tree.string()));
+  std::ofstream(tree / "simt/fwd_kernel.cuh", std::ios::app) << "planted_mistake here;\n";
+  const ProgramRun broken = run_program(command + " --ptx", environment);
+  CHECK(broken.exit_code == 1);
+  CHECK_THAT(broken.err,
+             ContainsSubstring("kernel sources: " + tree.string() + " (FLASHJIT_KERNEL_DIR)"));
+  const auto count = [&broken](const std::string& what) {
+    int found = 0;
+    for (std::size_t at = broken.err.find(what); at != std::string::npos;
+         at = broken.err.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(count("\"planted_mistake\"") == 1);
+  CHECK(count("source: ") == 1);
 }
 
 TEST_CASE("inspect --sass disassembles, or says what to install") {

@@ -2,7 +2,8 @@
 """Opens the page of `flashjit report` in a headless browser and checks that its plots are drawn.
 
 FLASHJIT_PROGRAM is the program; FLASHJIT_BROWSER a Chromium (default: one of kBrowsers in PATH), or `none` where there
-is none on purpose: then the tests are skipped, with exit code 77. A browser that is merely missing is a failure.
+is none on purpose: then the tests are skipped, with exit code 77. A browser that is merely missing is a failure, and so are
+NVRTC and nvdisasm unless FLASHJIT_LIBNVRTC or FLASHJIT_NVDISASM says `none`.
 """
 import html
 import json
@@ -35,6 +36,8 @@ function look() {
   return {
     title: document.getElementById("problem-title").textContent,
     heatmap: marks("heatmap", ".cell > rect"), winners: document.querySelectorAll("#heatmap .cell.winner").length,
+    defaults: document.querySelectorAll("#heatmap .cell.default > rect").length,
+    badges: [...document.querySelectorAll("#problem-badges .badge")].map(badge => badge.textContent),
     failed: document.querySelectorAll("#heatmap .cell.failed").length,
     comparison: marks("comparison", ".bar-mark"), ranking: marks("ranking", ".rank"), roofline: marks("roofline", ".point"),
     roof: marks("roofline", ".roof"), mix: marks("mix", ".mix-part"),
@@ -45,8 +48,12 @@ function look() {
   };
 }
 const answer = {drawn: document.documentElement.dataset.drawn, errors: window.probeErrors, first: look()};
-document.querySelector('#problems tr[data-problem="1"] td').click();
-answer.second = look();
+const kNames = ["first", "second", "third"];
+for (let i = 1; i < kNames.length; ++i) {
+  document.querySelector(`#problems tr[data-problem="${i}"] td`).click();
+  answer[kNames[i]] = look();
+}
+answer.tuned = document.querySelector("#summary .tile").textContent;
 const cell = document.querySelector("#heatmap .cell"), box = cell.getBoundingClientRect();
 cell.dispatchEvent(new MouseEvent("mousemove", {bubbles: true, clientX: box.left + 2, clientY: box.top + 2}));
 answer.tip = document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent;
@@ -70,11 +77,17 @@ kErrors = "<script>window.probeErrors = []; addEventListener('error', event => w
 kTiling = {"family": "sm80", "block_m": 64, "block_n": 64, "num_stages": 2, "num_q_stages": 1, "num_warps": 4,
            "overlap": False, "ping_pong": False, "skip_masked": False, "row_sum_by_mma": False, "schedule": "one_tile",
            "rescale": "lazy", "epilogue": "direct", "producer_regs": 0, "consumer_regs": 0}
+kHopper = {**kTiling, "family": "sm90", "block_m": 128, "block_n": 128, "num_warps": 8, "overlap": True,
+           "rescale": "optimistic", "producer_regs": 40, "consumer_regs": 232}
 
 
 def candidate(block_m, block_n, time_us, error="", **others):
     tiling = {**kTiling, "block_m": block_m, "block_n": block_n, **others}
     return {"tiling": tiling, "time_us": time_us, "spread_us": 1.5, "error": error}
+
+
+def hopper(time_us, **others):
+    return {"tiling": {**kHopper, **others}, "time_us": time_us, "spread_us": 1.5, "error": ""}
 
 
 def record(candidates, winner, default_us, seqlen, batch, heads, **problem):
@@ -92,19 +105,22 @@ def record(candidates, winner, default_us, seqlen, batch, heads, **problem):
 
 
 def make_records():
-    """One problem that the peers' baseline has, and one that it has not."""
+    """A problem that the peers' baseline has, one that it has not, and one of Hopper kernels whose search was stopped;
+    in the order in which the page shows them, which is not that of their files."""
     return [
         record([candidate(128, 64, 220.0), candidate(128, 64, 231.0, num_stages=1), candidate(64, 64, 260.0),
                 candidate(128, 128, 300.0), candidate(64, 128, 410.0), candidate(128, 96, 270.0),
                 candidate(64, 32, 0.0, "it spills"), candidate(128, 32, 250.0)], 0, 235.0, 512, 32, 32),
         record([candidate(64, 64, 50.0), candidate(128, 64, 55.0), candidate(128, 128, 80.0)], 0, 55.0, 1000, 2, 4,
-               dtype="fp16", mask="causal"),
+               mask="causal"),
+        {**record([hopper(150.0, block_n=96), hopper(160.0)], 0, 160.0, 1024, 16, 16, head_dim_qk=128, head_dim_v=128),
+         "complete": False},
     ]
 
 
 def write_records(folder):
     for i, one in enumerate(make_records()):
-        pathlib.Path(folder, f"{i}.json").write_text(json.dumps(one))
+        pathlib.Path(folder, f"{9 - i}.json").write_text(json.dumps(one))
 
 
 def find_browser():
@@ -112,9 +128,10 @@ def find_browser():
     return named or next((path for path in map(shutil.which, kBrowsers) if path), None)
 
 
-def run_program(*arguments):
+def run_program(*arguments, **environment):
     program = os.environ["FLASHJIT_PROGRAM"]
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=600)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=600,
+                          env={**os.environ, **environment})
 
 
 def open_page(page, window="1280,2000"):
@@ -139,7 +156,7 @@ class ReportPage(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder, "report.html")
             write_records(folder)
-            run = run_program("report", "--records", folder, "--code", 1, "--out", out, "--json")
+            run = run_program("report", "--records", folder, "--code", 3, "--out", out, "--json")
             assert run.returncode == 0, run.stderr
             cls.data = json.loads(run.stdout)
             cls.page = out.read_text(encoding="utf-8")
@@ -170,16 +187,23 @@ class ReportPage(unittest.TestCase):
         self.assertIn("default-src 'none'", text)
 
     def test_heat_map(self):
-        for key, problem in (("first", 0), ("second", 1)):
+        for key, problem in (("first", 0), ("second", 1), ("third", 2)):
             seen = self.seen[key]
             self.assertEqual(seen["title"], self.data["problems"][problem]["title"])
             self.check_plot(seen["heatmap"], len(self.tiles(problem)))
             self.assertEqual(seen["winners"], 1)
+            self.assertEqual(seen["defaults"], 1)
         self.assertEqual(self.seen["first"]["failed"], 1)  # the record's tile that never ran
         fills = {mark["fill"] for mark in self.seen["first"]["heatmap"]["marks"]}
         self.assertGreater(len(fills), 3, "different speeds, different colours")
         self.assertNotEqual(len(self.tiles(0)), len(self.tiles(1)), "the click must change the plot")
         self.assertIn("TFLOP/s", self.seen["tip"])
+
+    def test_what_a_record_is_worth(self):
+        """A search that was stopped, and kernel sources that are not this program's ("none"), are said."""
+        self.assertEqual(self.seen["second"]["badges"], ["other sources"])
+        self.assertEqual(self.seen["third"]["badges"], ["incomplete", "other sources"])
+        self.assertIn("2problems tuned, 1 incomplete", self.seen["tuned"])
 
     def test_comparison_has_default_and_peers(self):
         self.check_plot(self.seen["first"]["comparison"], 5)  # tuned, default, three peers of the baseline
@@ -202,21 +226,23 @@ class ReportPage(unittest.TestCase):
         self.assertNotEqual(light, dark)
 
     def test_code(self):
-        variant = self.data["variants"][0]
-        if self.data["compiler"] is None:
-            self.skipTest("no compiler: " + self.data["compiler_error"])
+        for name in ("FLASHJIT_LIBNVRTC", "FLASHJIT_NVDISASM"):
+            if os.environ.get(name) == "none":
+                self.skipTest(f"{name}=none")
+        self.assertTrue(self.data["compiler"], self.data["compiler_error"])
+        self.assertFalse([v["sass_error"] for v in self.data["variants"] if "sass_error" in v])
         self.assertIn("constexpr KernelConfig kConfig", self.seen["source"])
-        self.assertIn(".visible .entry " + variant["name"], self.seen["PTX"])
-        self.assertGreater(variant["resources"]["registers"], 0)
-        if "sass_error" in variant:
-            self.skipTest(variant["sass_error"])
+        self.assertIn(".visible .entry " + self.data["variants"][0]["name"], self.seen["PTX"])
         self.assertIn("HMMA", self.seen["SASS"])
-        loops = [part for part in variant["sass"] if part["main_loop"]]
-        self.assertGreaterEqual(len(loops), 1)
+        for variant, instruction in zip(self.data["variants"], ("HMMA", "HMMA", "HGMMA"), strict=False):
+            self.assertGreater(variant["resources"]["registers"], 0)
+            self.assertIn(instruction, "".join(part["text"] for part in variant["sass"] if part["main_loop"]))
+            for kind in ("matrix", "exp", "fp32") + (("shared",) if instruction == "HMMA" else ()):
+                self.assertGreater(variant["mix"]["main_loops"][kind], 0, kind)
+        first = self.data["variants"][0]["sass"]
+        loops = [part for part in first if part["main_loop"]]
         self.assertEqual(self.seen["first"]["open"], len(loops))
-        self.assertEqual(self.seen["first"]["folded"], len(variant["sass"]) - len(loops))
-        for kind in ("matrix", "exp", "fp32", "shared"):
-            self.assertGreater(variant["mix"]["main_loops"][kind], 0, kind)
+        self.assertEqual(self.seen["first"]["folded"], len(first) - len(loops))
         kinds = {kind for v in self.data["variants"] if "mix" in v for kind, n in v["mix"]["main_loops"].items() if n}
         self.assertGreaterEqual(len(self.seen["first"]["mix"]["marks"]), len(kinds))
         self.check_plot(self.seen["first"]["mix"], len(self.seen["first"]["mix"]["marks"]))
@@ -239,6 +265,34 @@ class Command(unittest.TestCase):
             empty = run_program("report", "--records", folder, "--json")
             self.assertEqual(empty.returncode, 3)
             self.assertIn("no tuning record", empty.stderr)
+            broken = pathlib.Path(folder, "broken.json")
+            broken.write_text(json.dumps(make_records()[0])[:1000])
+            named = run_program("report", "--records", broken, "--json")
+            self.assertEqual(named.returncode, 3)
+            self.assertIn(f"{broken}: tuning record: not a JSON object", named.stderr)
+            self.assertNotIn("no tuning record", named.stderr)
+
+    def test_a_page_that_cannot_be_written_is_noticed_before_anything_is_compiled(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_records(folder)
+            for place in ("/dev/null/page.html", folder):
+                run = run_program("report", "--records", folder, "--out", place,
+                                  FLASHJIT_CACHE_DIR=folder + "/cache")
+                self.assertEqual(run.returncode, 3)
+                self.assertIn(place, run.stderr)
+                self.assertFalse(list(pathlib.Path(folder).glob("cache/*/*.fjc")))
+
+    def test_the_records_that_come_with_the_program(self):
+        with tempfile.TemporaryDirectory() as cache:
+            run = run_program("report", "--json", FLASHJIT_CACHE_DIR=cache, FLASHJIT_LIBNVRTC="/nonexistent")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        problems = json.loads(run.stdout)["problems"]
+        self.assertGreaterEqual(len(problems), 36)
+        for one in problems:
+            self.assertTrue(one["complete"], one["title"])
+            self.assertIn(one["default"], [c["variant"] for c in one["candidates"]], one["title"])
+        order = [(p["head_dim"], p["causal"], p["seqlen_q"]) for p in problems if p["dtype"] == "bf16"]
+        self.assertEqual(order, sorted(order))
 
     def test_text_from_a_record_cannot_leave_its_place(self):
         """A device may be called anything; so may an error."""

@@ -102,10 +102,43 @@ TEST_CASE("the presets are what they are called") {
   CHECK_THROWS_AS(cli::preset_problems("gpt", Dtype::kBf16), Error);
 }
 
+TEST_CASE("an option that another one would ignore is wrong usage, and both are named") {
+  const auto [flags, first, second] = GENERATE(table<std::string, std::string, std::string>(
+      {{"--grid --head-dim 64", "--head-dim", "--grid"},
+       {"--preset llm --causal", "--causal", "--preset"},
+       {"--workload x --dtype fp16", "--dtype", "--workload"},
+       {"--export x --seqlen 512", "--seqlen", "--export"},
+       {"--compare a b --grid", "--compare", "--grid"},
+       {"--dry-run --export x", "--dry-run", "--export"},
+       {"--dry-run --compare a b", "--dry-run", "--compare"},
+       {"--arch sm_90a", "--arch", "--dry-run"},
+       {"--limit 3", "--limit", "--dry-run"}}));
+  const ProgramRun run = run_program("tune " + flags, kNoGpu);
+  CHECK(run.exit_code == 2);
+  CHECK_THAT(run.err, ContainsSubstring(first));
+  CHECK_THAT(run.err, ContainsSubstring(second));
+  CHECK(run_program("tune --dry-run --limit 1 --grid --dtype fp16", kNoGpu).exit_code == 0);
+}
+
+TEST_CASE("a number of seconds that is none is refused in words") {
+  const ProgramRun run = run_program("tune --seconds 0", kNoGpu);
+  CHECK(run.exit_code == 2);
+  CHECK_THAT(run.err, ContainsSubstring("0 must be a number that is more than 0"));
+  CHECK(run.err.size() < 200);
+}
+
+TEST_CASE("files that tune is to write are looked at before it opens a GPU") {
+  const std::string flag = GENERATE("--report", "--export");
+  const ProgramRun run = run_program("tune --grid " + flag + " /dev/null/file", kNoGpu);
+  CHECK(run.exit_code == 3);
+  CHECK_THAT(run.err, ContainsSubstring("/dev/null/file"));
+}
+
 TEST_CASE("without a GPU tune says what it needs and what can be done instead") {
   const ProgramRun run = run_program("tune --grid", kNoGpu);
   CHECK(run.exit_code == 1);
-  for (const char* text : {"GPU", "/nonexistent.so", "tune --dry-run", "flashjit build"})
+  for (const char* text :
+       {"GPU", "/nonexistent.so", "tune --dry-run", "flashjit build", "flashjit report"})
     CHECK_THAT(run.err, ContainsSubstring(text));
   const ProgramRun nowhere = run_program("tune --grid", "FLASHJIT_CACHE_DIR=off");
   CHECK(nowhere.exit_code == 2);

@@ -1,0 +1,107 @@
+// What `flashjit report` makes of records, before anything is drawn or compiled.
+#include "cli/report_data.h"
+
+#include "cli/problem_sets.h"
+#include "cli/report_page.h"
+#include "support/catch.h"
+#include "tuned_tilings.h"
+#include "variant_name.h"
+
+namespace flashjit::test {
+namespace {
+
+using cli::Json;
+
+constexpr Arch kHopper = {9, 0, true};
+
+// The 4096 of the grid's bf16 d128 as an H100 would measure it; the times are made up.
+TuningRecord some_record() {
+  TuningRecord record;
+  record.device = {"NVIDIA H100 80GB HBM3", 132, 2619000};
+  record.arch = kHopper;
+  record.problem = {.dtype = Dtype::kBf16, .head_dim_qk = 128, .head_dim_v = 128};
+  record.shape.batch = 4;
+  record.shape.num_heads_q = record.shape.num_heads_kv = 16;
+  record.shape.seqlen_q = record.shape.seqlen_kv = 4096;
+  record.bucket = shape_bucket(record.shape);
+  record.winner = parse_variant_name("fwd_sm90_bf16_d128_m128n96s2", kHopper)->tiling;
+  record.winner_us = 10;
+  record.default_us = 11;
+  record.candidates = {{record.winner, 10, 0.1, ""}};
+  return record;
+}
+
+Json problem_of(const TuningRecord& record, const std::string& baseline = "") {
+  cli::Toolchain toolchain;
+  cli::Report report(true);
+  const Json data = cli::report_data(
+      {.records = {record}, .baseline = baseline, .code_variants = 0}, toolchain, report);
+  return data.at("problems").at(0);
+}
+
+TEST_CASE("the default of a Hopper record is known, though records keep no strides") {
+  const TuningRecord record = some_record();
+  DeviceInfo device;
+  device.arch = kHopper;
+  device.sm_count = record.device.sm_count;
+  const Tiling usual =
+      tuning_space(cli::dense_problem(record.problem, record.shape), device).default_tiling;
+  CHECK(usual.family == Family::kSm90);
+  CHECK(problem_of(record).at("default") == variant_name({record.problem, usual, kHopper}));
+}
+
+TEST_CASE("the default is the candidate that has its time, whatever the heuristic says today") {
+  TuningRecord record = some_record();
+  const std::string name = "fwd_sm90_bf16_d128_m128n64s2";
+  record.candidates.push_back({parse_variant_name(name, kHopper)->tiling, 11, 0.1, ""});
+  CHECK(problem_of(record).at("default") == name);
+  record.candidates.back().error = "it failed later";
+  CHECK(problem_of(record).at("default") != name);
+}
+
+TEST_CASE("the report says whether a record is complete and of these sources") {
+  TuningRecord record = some_record();
+  CHECK(problem_of(record).at("complete") == true);
+  CHECK(problem_of(record).at("these_sources") == false);
+  record.sources_digest = family_digests(KernelSources::embedded())[std::size_t(Family::kSm90)];
+  record.complete = false;
+  const Json problem = problem_of(record);
+  CHECK(problem.at("complete") == false);
+  CHECK(problem.at("these_sources") == true);
+  CHECK(problem.at("sources_digest") == record.sources_digest);
+}
+
+TEST_CASE("peers count on the device model of the baseline alone") {
+  TuningRecord record = some_record();
+  const std::string baseline = cli::embedded_baseline();
+  CHECK(problem_of(record, baseline).at("peers").size() == 3);
+  record.device.name = "NVIDIA H100 PCIe";
+  CHECK(problem_of(record, baseline).at("peers").is_null());
+  CHECK(problem_of(record).at("peers").is_null());
+}
+
+TEST_CASE("records are shown by dtype, head_dim, mask and length") {
+  std::vector<TuningRecord> records;
+  for (const int seqlen : {1024, 16384, 2048, 512}) {
+    for (const MaskKind mask : {MaskKind::kCausal, MaskKind::kNone}) {
+      for (const int head_dim : {256, 64}) {
+        TuningRecord record = some_record();
+        record.problem.head_dim_qk = record.problem.head_dim_v = head_dim;
+        record.problem.mask = mask;
+        record.shape.seqlen_q = record.shape.seqlen_kv = seqlen;
+        records.push_back(record);
+      }
+    }
+  }
+  cli::sort_by_problem(records);
+  std::vector<int> lengths;
+  for (const TuningRecord& r : records) lengths.push_back(r.shape.seqlen_q);
+  const std::vector<int> row = {512, 1024, 2048, 16384};
+  for (std::size_t i = 0; i < lengths.size(); ++i) CHECK(lengths[i] == row[i % 4]);
+  CHECK((records[0].problem.head_dim_qk == 64 && records[0].problem.mask == MaskKind::kNone));
+  CHECK((records[4].problem.head_dim_qk == 64 && records[4].problem.mask == MaskKind::kCausal));
+  CHECK(records[8].problem.head_dim_qk == 256);
+}
+
+}  // namespace
+}  // namespace flashjit::test

@@ -1,0 +1,81 @@
+// A fresh install is tuned: the records that the library carries answer for the kernels that it
+// carries. A kernel may be edited where there is no GPU to tune on: autotune/records/h100.json then
+// says why in a field "pending" beside its records, until `flashjit tune --export` writes it anew.
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "kernel_src/variant_plan.h"
+#include "problem.h"
+#include "select.h"
+#include "support/captured_log.h"
+#include "support/catch.h"
+#include "support/paths.h"
+#include "tuned_tilings.h"
+#include "tuning_record_files.h"
+#include "workload.h"
+
+namespace flashjit::test {
+namespace {
+
+const DeviceModel kH100 = {"NVIDIA H100 80GB HBM3", 132, 2619000};
+constexpr Arch kHopper = {9, 0, true};
+
+// The 36 points of bench/results/h100.json, as forward() would ask for them.
+std::vector<ValidatedProblem> grid() {
+  std::vector<ValidatedProblem> points;
+  for (const int head_dim : {64, 128, 256}) {
+    for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
+      for (int seqlen = 512; seqlen <= 16384; seqlen *= 2) {
+        ProblemShape shape;
+        shape.batch = 16384 / seqlen;
+        shape.seqlen_q = shape.seqlen_kv = seqlen;
+        shape.num_heads_q = shape.num_heads_kv = 2048 / head_dim;
+        const Problem problem = {.dtype = Dtype::kBf16,
+                                 .head_dim_qk = head_dim,
+                                 .head_dim_v = head_dim,
+                                 .mask = mask,
+                                 .return_lse = false};
+        points.push_back(validate(workload_args(problem, shape), false));
+      }
+    }
+  }
+  return points;
+}
+
+// "" where nothing is pending.
+std::string pending_reason() {
+  std::ifstream file(source_dir() / "autotune/records/h100.json");
+  return nlohmann::json::parse(file).value("pending", "");
+}
+
+TEST_CASE("a fresh install has an exact record with a legal winner for every point of the grid") {
+  CapturedLog log;
+  const TuningRecords records(embedded_records(*log.logger));
+  const FamilyDigests digests = family_digests(KernelSources::embedded());
+  int exact = 0, points = 0;
+  for (const ValidatedProblem& point : grid()) {
+    const RecordLookup found = records.find(kH100, kHopper, point.problem, point.shape, digests);
+    INFO("head_dim " << point.problem.head_dim_qk << ", seqlen " << point.shape.seqlen_q);
+    ++points;
+    REQUIRE(found.record != nullptr);
+    CHECK(found.record->bucket == shape_bucket(point.shape));
+    const KernelConfig winner{point.problem, found.record->winner, kHopper};
+    const char* illegal = why_illegal(winner);
+    CHECK(std::string(illegal == nullptr ? "" : illegal).empty());
+    CHECK(why_unsupported(winner, point.shape) == nullptr);
+    exact += found.match == RecordMatch::kExact;
+  }
+  REQUIRE(points == 36);
+  const std::string pending = pending_reason();
+  INFO("pending: " << pending);
+  if (pending.empty()) {
+    CHECK(exact == points);  // tune again: README, "Refresh the records of a GPU"
+  } else {
+    CHECK(exact < points);  // all are fresh: remove "pending"
+    WARN("the shipped tuning records are pending: " << pending);
+  }
+}
+
+}  // namespace
+}  // namespace flashjit::test
