@@ -42,11 +42,12 @@ std::string title_of(const TuningRecord& record) {
   return text;
 }
 
-// A record keeps the default's time, not its tiling: it is the candidate of that time. Where
+// Older records keep the default's time, not its tiling: it is the candidate of that time. Where
 // several have it, or none, what the heuristic of this program takes counts, which may not be that
 // of the program that measured. Records keep no strides: dense ones again, without which no TMA can
 // be used.
 std::optional<Tiling> default_tiling_of(const TuningRecord& record) {
+  if (record.default_tiling) return record.default_tiling;
   const TuningProblem dense = dense_problem(record.problem, record.shape);
   const std::optional<Tiling> usual = default_tiling(
       record.winner.family, dense.problem, dense.shape, record.arch, record.device.sm_count);
@@ -73,6 +74,14 @@ Json candidate_json(const TuningRecord& record, const CandidateResult& candidate
           {"error", candidate.error}};
 }
 
+// What the record says that its search counted, of which it may carry a part; older ones do not
+// say.
+template <typename Predicate>
+std::ptrdiff_t count_of(const TuningRecord& record, int told, const Predicate& predicate) {
+  if (record.measured > 0) return told;
+  return std::count_if(record.candidates.begin(), record.candidates.end(), predicate);
+}
+
 Json problem_json(const TuningRecord& record, const Json& baseline, const FamilyDigests& digests) {
   const ProblemShape& s = record.shape;
   const Problem& p = record.problem;
@@ -83,35 +92,41 @@ Json problem_json(const TuningRecord& record, const Json& baseline, const Family
   for (const CandidateResult& candidate : record.candidates)
     candidates.push_back(candidate_json(record, candidate, flops));
   const std::optional<Tiling> usual = default_tiling_of(record);
-  return {{"title", title_of(record)},
-          {"dtype", to_string(p.dtype)},
-          {"head_dim", p.head_dim_qk},
-          {"head_dim_v", p.head_dim_v},
-          {"causal", p.mask == MaskKind::kCausal},
-          {"batch", s.batch},
-          {"heads", s.num_heads_q},
-          {"kv_heads", s.num_heads_kv},
-          {"seqlen_q", s.seqlen_q},
-          {"seqlen_kv", s.seqlen_kv},
-          {"device", record.device.name},
-          {"driver", record.driver_version},
-          {"date", record.date},
-          {"policy", record.policy},
-          {"complete", record.complete},
-          {"sources_digest", record.sources_digest},
-          {"these_sources",
-           record.sources_digest == digests[static_cast<std::size_t>(record.winner.family)]},
-          {"flops", flops},
-          {"bytes", bytes},
-          {"intensity", flops / bytes},
-          {"winner", variant_name(config_of(record, record.winner))},
-          {"winner_us", record.winner_us},
-          {"winner_tflops", tflops(record.winner_us)},
-          {"default", usual ? Json(variant_name(config_of(record, *usual))) : Json()},
-          {"default_us", record.default_us},
-          {"default_tflops", tflops(record.default_us)},
-          {"peers", peers_of(record, baseline)},
-          {"candidates", std::move(candidates)}};
+  return {
+      {"title", title_of(record)},
+      {"dtype", to_string(p.dtype)},
+      {"head_dim", p.head_dim_qk},
+      {"head_dim_v", p.head_dim_v},
+      {"causal", p.mask == MaskKind::kCausal},
+      {"batch", s.batch},
+      {"heads", s.num_heads_q},
+      {"kv_heads", s.num_heads_kv},
+      {"seqlen_q", s.seqlen_q},
+      {"seqlen_kv", s.seqlen_kv},
+      {"device", record.device.name},
+      {"driver", record.driver_version},
+      {"date", record.date},
+      {"policy", record.policy},
+      {"complete", record.complete},
+      {"measured",
+       count_of(record, record.measured, [](const auto& c) { return c.error.empty(); })},
+      {"failed", count_of(record, record.failed, [](const auto& c) { return !c.error.empty(); })},
+      {"legal", record.legal > 0 ? Json(record.legal) : Json()},
+      {"rounds", record.rounds > 0 ? Json(record.rounds) : Json()},
+      {"sources_digest", record.sources_digest},
+      {"these_sources",
+       record.sources_digest == digests[static_cast<std::size_t>(record.winner.family)]},
+      {"flops", flops},
+      {"bytes", bytes},
+      {"intensity", flops / bytes},
+      {"winner", variant_name(config_of(record, record.winner))},
+      {"winner_us", record.winner_us},
+      {"winner_tflops", tflops(record.winner_us)},
+      {"default", usual ? Json(variant_name(config_of(record, *usual))) : Json()},
+      {"default_us", record.default_us},
+      {"default_tflops", tflops(record.default_us)},
+      {"peers", peers_of(record, baseline)},
+      {"candidates", std::move(candidates)}};
 }
 
 // Winners first, in the order of the problems, then the defaults; each once.

@@ -45,11 +45,10 @@ function drawAbout() {
   const complete = data.problems.filter(p => p.complete), open = data.problems.length - complete.length;
   const gains = complete.filter(p => p.default_us > 0 && p.winner_us > 0).map(p => p.default_us / p.winner_us);
   const ratios = complete.filter(bestPeer).map(p => p.winner_tflops / bestPeer(p)[1]);
-  const candidates = data.problems.reduce((n, p) => n + p.candidates.length, 0);
-  const failed = data.problems.reduce((n, p) => n + p.candidates.filter(c => c.error).length, 0);
+  const measured = data.problems.reduce((n, p) => n + p.measured, 0), failed = data.problems.reduce((n, p) => n + p.failed, 0);
   const best = Math.max(...data.problems.map(p => p.winner_tflops || 0));
   const tiles = [[complete.length, `problems tuned${open ? `, ${open} incomplete` : ""}`],
-    [number(candidates), `candidates${failed ? `, ${number(failed)} of them failed` : " measured"}`],
+    [number(measured), `candidates measured${failed ? `, ${number(failed)} failed` : ""}`],
     [gains.length ? percent(geomean(gains) - 1) : "–", "tuned over default, geometric mean"],
     [ratios.length ? geomean(ratios).toFixed(2) + " ×" : "–", ratios.length ? `the best peer, geometric mean of ${ratios.length}` : "no peers' baseline for these problems"],
     [number(best), "TFLOP/s at the best problem"]];
@@ -174,7 +173,7 @@ function drawProblem() {
   const p = data.problems[state.problem];
   byId("problem-title").textContent = p.title;
   byId("problem-badges").innerHTML = badges(p);
-  byId("problem-lead").textContent = `Winner ${p.winner}: ${number(p.winner_us, 1)} µs, default ${number(p.default_us, 1)} µs. Measured ${p.date || "at an unknown date"} on ${p.device}${p.policy ? `; ${p.policy}` : ""}.`;
+  byId("problem-lead").textContent = `Winner ${p.winner}: ${number(p.winner_us, 1)} µs, default ${number(p.default_us, 1)} µs. Measured ${p.date || "at an unknown date"} on ${p.device}: ${number(p.measured)}${p.legal ? ` of ${number(p.legal)} legal` : ""} tilings${p.failed ? `, ${number(p.failed)} failed` : ""}${p.measured + p.failed > p.candidates.length ? `, ${p.candidates.length} of them kept` : ""}${p.rounds ? `; finals of ${p.rounds} rounds` : ""}${p.policy ? `; ${p.policy}` : ""}.`;
   if (state.family && !p.candidates.some(c => c.family === state.family)) state.family = "";
   drawHeatmap();
   drawComparison();

@@ -59,6 +59,26 @@ TEST_CASE("the default is the candidate that has its time, whatever the heuristi
   CHECK(problem_of(record).at("default") != name);
 }
 
+TEST_CASE("what a record says of its search goes before what can be seen of it") {
+  TuningRecord record = some_record();
+  record.candidates.push_back({Tiling{}, 0, 0, "failed"});
+  Json problem = problem_of(record);
+  CHECK(problem.at("measured") == 1);
+  CHECK(problem.at("failed") == 1);
+  CHECK(problem.at("legal").is_null());
+  record.measured = 90;
+  record.failed = 0;
+  record.legal = 14292;
+  record.rounds = 57;
+  record.default_tiling = parse_variant_name("fwd_sm90_bf16_d128_m128n64s2", kHopper)->tiling;
+  problem = problem_of(record);
+  CHECK(problem.at("measured") == 90);
+  CHECK(problem.at("failed") == 0);
+  CHECK(problem.at("legal") == 14292);
+  CHECK(problem.at("rounds") == 57);
+  CHECK(problem.at("default") == "fwd_sm90_bf16_d128_m128n64s2");
+}
+
 TEST_CASE("the report says whether a record is complete and of these sources") {
   TuningRecord record = some_record();
   CHECK(problem_of(record).at("complete") == true);
