@@ -128,7 +128,7 @@ std::string tiling_text(const Tiling& tiling) {
 }
 
 std::string tile_name(const KernelConfig& config) {
-  const std::string name = variant_name(config);
+  std::string name = variant_name(config);
   for (std::size_t at = name.find("_m"); at != std::string::npos; at = name.find("_m", at + 1)) {
     if (at + 2 < name.size() && name[at + 2] >= '0' && name[at + 2] <= '9')
       return name.substr(at + 1);

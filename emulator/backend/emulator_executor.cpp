@@ -32,7 +32,7 @@ extern "C" __global__ void flashjit_emu_bind(flashjit::emu::Device& (*current)()
 )";
 
 const std::vector<std::string>& compile_options_of_host() {
-  static const std::vector<std::string> options = [] {
+  static const std::vector<std::string> kOptions = [] {
     std::vector<std::string> words = {"-std=c++20",
                                       "-O1",
                                       "-g1",
@@ -49,7 +49,7 @@ const std::vector<std::string>& compile_options_of_host() {
     if (!kSanitizers.empty()) words.push_back(fmt::format("-fsanitize={}", kSanitizers));
     return words;
   }();
-  return options;
+  return kOptions;
 }
 
 // Of everything but the kernel sources that goes into a shared object.
@@ -74,8 +74,8 @@ const HostCompiler& EmulatorExecutor::compiler() const {
 }
 
 std::string EmulatorExecutor::compiler_build() const {
-  static const std::string layer = digest_of_layer();
-  return fmt::format("emu {} {}", compiler().build(), layer);
+  static const std::string kLayer = digest_of_layer();
+  return fmt::format("emu {} {}", compiler().build(), kLayer);
 }
 
 Binary EmulatorExecutor::compile(const VariantSource& source, const KernelSources& sources) const {
@@ -148,7 +148,9 @@ void EmulatorExecutor::check_pointers(const AttentionArgs& args) const {
 void register_backend() {
   register_executor_factory(
       Backend::kEmulated,
-      [](const flashjit::Options&, const Settings& settings, std::shared_ptr<spdlog::logger>) {
+      [](const flashjit::Options&,
+         const Settings& settings,
+         const std::shared_ptr<spdlog::logger>&) {
         Options options;
         options.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
         return std::make_unique<EmulatorExecutor>(settings, options);

@@ -4,7 +4,7 @@
 namespace flashjit::emu {
 namespace {
 
-[[maybe_unused]] const bool registered = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   register_backend();
   return true;
 }();

@@ -85,7 +85,7 @@ Stats launch_sm90(const KernelConfig& config,
   geometry.num_kernels = 1;
   geometry.grids[0] = {
       static_cast<unsigned>(num_sm90_ctas(config, params.schedule, device.sm_count)), 1, 1};
-  const Stats stats = launch_all(kernels, geometry, params, options);
+  Stats stats = launch_all(kernels, geometry, params, options);
   for (int counter : tile_counters) {
     if (counter != 0) throw Failure("schedule", "the kernel did not reset its tile counters");
   }

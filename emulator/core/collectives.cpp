@@ -38,8 +38,9 @@ void Collectives::release_lanes(u32 mask) {
   const int first = 32 * cta_.warp(), me = cta_.lane();
   for (int lane = 0; lane < 32; ++lane) {
     if (!(mask >> lane & 1)) continue;
-    ++cta_.scheduler.threads()[static_cast<std::size_t>(first + lane)].meetings;
-    if (lane != me) cta_.scheduler.wake(first + lane);
+    const int thread = first + lane;
+    ++cta_.scheduler.threads()[static_cast<std::size_t>(thread)].meetings;
+    if (lane != me) cta_.scheduler.wake(thread);
   }
 }
 

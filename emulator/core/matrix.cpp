@@ -72,7 +72,8 @@ void Matrix::store(u32 addr, const u32* r, int count, bool trans, const Loc& loc
         cta_.order.write(32 * cta_.warp() + owner, Context::offset_of(addrs[owner]), 16, loc);
         for (int column = 0; column < 8; ++column) {
           const int i = trans ? column : row, j = trans ? row : column;
-          const u32 pair = all[static_cast<std::size_t>(i * 4 + j / 2)]->r[m];
+          const int holder = i * 4 + j / 2;
+          const u32 pair = all[static_cast<std::size_t>(holder)]->r[m];
           const u16 element = static_cast<u16>(pair >> 16 * (j % 2));
           std::memcpy(to + 2 * column, &element, 2);
         }

@@ -47,7 +47,7 @@ void Wgmma::issue(const WgmmaArgs& args, const Loc& loc) {
     }
     record_reads(op);
     take_accumulators(op, all);
-    warp().open.push_back(std::move(op));
+    warp().open.push_back(op);
     ++waiting_;
   });
 }
@@ -127,7 +127,7 @@ void Wgmma::take_accumulators(Operation& op, const std::array<WgmmaArgs*, 32>& a
     w.in_flight.push_back(std::make_unique<Accumulators>());
     acc = w.in_flight.back().get();
     acc->n = op.args.num_d;
-    acc->value.resize(static_cast<std::size_t>(32 * acc->n));
+    acc->value.resize(32 * static_cast<std::size_t>(acc->n));
     for (std::size_t lane = 0; lane < 32; ++lane) acc->registers[lane] = all[lane]->d;
   }
   if (acc->n != op.args.num_d) {
