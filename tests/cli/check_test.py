@@ -2,16 +2,13 @@
 """`flashjit check`: its exit codes for every kernel family, and the planted bugs of docs/emulator.md, of which it prints
 what the page shows. Faults come from the mutation suite's tables. Needs a host compiler and no GPU."""
 import json
-import os
-import pathlib
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
 
-kRoot = pathlib.Path(__file__).resolve().parents[2]
+from edited_kernels import EditedKernels, diffs, kRoot
+
 sys.path.insert(0, str(kRoot / "emulator"))
 import mutate  # noqa: E402
 
@@ -22,46 +19,34 @@ kRaces = ("sm90/k-full-wait-removed", "sm80/ring-meet-removed", "simt/barrier-1-
 
 
 def bugs_of_the_page():
-    """[(file, text before, text after, command, output)] of docs/emulator.md."""
+    """[((file, text before, text after), command, output)] of docs/emulator.md."""
     page = (kRoot / "docs/emulator.md").read_text()
-    diffs = re.findall(r"```diff\n--- .*?\n\+\+\+ b/(\S+)\n(.*?)```", page, re.S)
     shown = re.findall(r"```console\n\$ FLASHJIT_KERNEL_DIR=my_kernels flashjit (.*?)\n(.*?)```", page, re.S)
-    assert len(diffs) == len(shown)
-    for (file, text), (command, output) in zip(diffs, shown):
-        lines = text.splitlines()
-        before, after = ("\n".join(line[1:] for line in lines if line[0] != sign) for sign in "+-")
-        yield file, before, after, command, output
+    edits = diffs("emulator.md")
+    assert len(edits) == len(shown)
+    return [(edit, *run) for edit, run in zip(edits, shown)]
 
 
 def without_time(text):
     return re.sub(r"(processor time +).*", r"\1", text).strip()
 
 
-class Check(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.kernels = pathlib.Path(self.folder.name, "my_kernels")
-        shutil.copytree(kRoot / "kernel_src", self.kernels)
-
+class Check(EditedKernels):
     def check(self, *arguments, edited=True, **environment):
-        environment = {**os.environ, "FLASHJIT_CACHE_DIR": self.folder.name + "/cache", **environment}
-        environment.pop("FLASHJIT_KERNEL_DIR", None)
-        if edited:
-            environment["FLASHJIT_KERNEL_DIR"] = str(self.kernels)
-        return subprocess.run([os.environ["FLASHJIT_PROGRAM"], "check", *arguments], env=environment,
-                              capture_output=True, text=True, timeout=600)
+        return self.run_program("check", *arguments, edited=edited, **environment)
+
+    def plant(self, fault):
+        file = self.kernels / fault.file
+        file.write_text(mutate.mutate(file.read_text(), fault))
 
     def test_prints_what_the_page_shows(self):
-        bugs = list(bugs_of_the_page())
+        bugs = bugs_of_the_page()
         self.assertEqual(len(bugs), 2)
-        for file, before, after, command, output in bugs:
-            with self.subTest(file):
-                original = (kRoot / "kernel_src" / file).read_text()
-                self.assertEqual(original.count(before), 1, f"{file} has not the lines that the page shows")
-                (self.kernels / file).write_text(original.replace(before, after))
+        for edit, command, output in bugs:
+            with self.subTest(edit[0]):
+                self.edit(*edit)
                 run = self.check(*command.split()[1:])
-                (self.kernels / file).write_text(original)
+                self.restore(edit[0])
                 self.assertEqual(run.returncode, 1)
                 self.assertEqual(without_time(run.stdout), without_time(output))
 
@@ -74,10 +59,9 @@ class Check(unittest.TestCase):
                 clean = self.check(*arguments)
                 self.assertEqual((clean.returncode, clean.stderr), (0, ""))
                 self.assertRegex(clean.stdout, r"result +no finding\n")
-                text = (self.kernels / fault.file).read_text()
-                (self.kernels / fault.file).write_text(mutate.mutate(text, fault))
+                self.plant(fault)
                 found = self.check(*arguments)
-                (self.kernels / fault.file).write_text(text)
+                self.restore(fault.file)
                 self.assertEqual((found.returncode, found.stderr), (1, ""))
                 self.assertRegex(found.stdout, r"result +FOUND: race\n")
                 self.assertRegex(found.stdout, r"smem\+\d+ \(\w+\+\d+\) is (read|written) by .*warp \d+.* without order "
@@ -87,8 +71,7 @@ class Check(unittest.TestCase):
 
     def test_the_note_below_a_report_repeats_it(self):
         fault = {m.full_name(): m for m in mutate.load_tables()}[kRaces[2]]
-        text = (self.kernels / fault.file).read_text()
-        (self.kernels / fault.file).write_text(mutate.mutate(text, fault))
+        self.plant(fault)
         first = self.check(fault.run.variant, "--shape", fault.run.shapes[0], "--seed", "5")
         again = re.search(r"`flashjit check (.*?)` repeats it", " ".join(first.stdout.split()))[1].split()
         self.assertEqual(again[-4:], ["--seed", "5", "--schedules", "1"])
@@ -108,8 +91,7 @@ class Check(unittest.TestCase):
     @unittest.skipUnless(kClang, "no clang++ 16 or newer here")
     def test_clang_finds_the_same(self):
         fault = {m.full_name(): m for m in mutate.load_tables()}[kRaces[0]]
-        text = (self.kernels / fault.file).read_text()
-        (self.kernels / fault.file).write_text(mutate.mutate(text, fault))
+        self.plant(fault)
         arguments = (fault.run.variant, "--shape", fault.run.shapes[0], "--schedules", "1")
         by_clang, by_gcc = (self.check(*arguments, FLASHJIT_HOST_CXX=name) for name in (kClang, "g++"))
         self.assertEqual((by_clang.returncode, by_clang.stderr), (1, ""))
@@ -130,7 +112,7 @@ class Check(unittest.TestCase):
                 self.assertIn(part, error["message"])
 
     def test_an_old_clang_is_told_apart_from_a_bug(self):
-        compiler = pathlib.Path(self.folder.name, "clang++")
+        compiler = self.folder / "clang++"
         compiler.write_text("#!/bin/sh\necho 'Some clang version 15.0.7 (1)'\n")
         compiler.chmod(0o755)
         run = self.check("fwd_simt_fp16_d64_m64n64", edited=False, FLASHJIT_HOST_CXX=str(compiler))
@@ -138,11 +120,9 @@ class Check(unittest.TestCase):
         self.assertIn("no_compiler: Some clang version 15.0.7 (1) is too old", run.stderr)
 
     def test_what_does_not_compile_is_1_and_names_the_line(self):
-        file = self.kernels / "simt/fwd_kernel.cuh"
-        lines = file.read_text().split("\n")
-        at = lines.index("    compute_scores();")
-        lines[at] = "    compute_score();"
-        file.write_text("\n".join(lines))
+        file = "simt/fwd_kernel.cuh"
+        self.edit(file, "\n    compute_scores();\n", "\n    compute_score();\n")
+        at = (self.kernels / file).read_text().split("\n").index("    compute_score();")
         run = self.check("fwd_simt_fp16_d64_m64n64")
         self.assertEqual((run.returncode, run.stdout), (1, ""))
         self.assertIn("compile_failed", run.stderr)
