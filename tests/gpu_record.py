@@ -20,6 +20,7 @@ import xml.etree.ElementTree as ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "tests" / "gpu_record.json"
 DIGESTED = ("kernel_src", "runtime")
+SKIPPED = 77  # exit code of a test that this GPU cannot run, which says why
 SANITIZED_TAG = "[sanitizer]"  # small shapes: racecheck is a hundred times slower than the kernel
 FIELDS = {"device": str, "date": str, "driver": str, "cuda": str, "sources_digest": str, "tests_run": int,
           "tests_failed": int, "memcheck": str, "racecheck": str}
@@ -78,12 +79,13 @@ def describe_device() -> dict:
 
 
 def gpu_programs(build: str) -> list:
-    """[(name, command, working directory)] of the tests that ctest labels `gpu`."""
+    """[(name, command, working directory, environment)] of the tests that ctest labels `gpu`."""
     listing = json.loads(output_of("ctest", "--test-dir", build, "-L", "gpu", "--show-only=json-v1") or "{}")
     programs = []
     for test in listing.get("tests", []):
         properties = {p["name"]: p["value"] for p in test.get("properties", [])}
-        programs.append((test["name"], test["command"], properties.get("WORKING_DIRECTORY", build)))
+        environment = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
+        programs.append((test["name"], test["command"], properties.get("WORKING_DIRECTORY", build), environment))
     return programs
 
 
@@ -91,13 +93,16 @@ def is_catch(command: list) -> bool:
     return pathlib.Path(command[0]).name.endswith("_tests")
 
 
-def run_program(name: str, command: list, folder: str) -> tuple:
+def run_program(name: str, command: list, folder: str, environment: dict) -> tuple:
     """(tests run, tests failed); a Catch2 program counts its sections, any other counts as one test."""
     print(f"== {name}", flush=True)
+    environment = {**os.environ, **environment}
     if not is_catch(command):
-        return 1, int(subprocess.run(command, cwd=folder, check=False).returncode != 0)
+        status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+        return int(status != SKIPPED), int(status not in (0, SKIPPED))
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        status = subprocess.run([*command, "-r", "junit", "-o", report.name], cwd=folder, check=False).returncode
+        status = subprocess.run([*command, "-r", "junit", "-o", report.name], cwd=folder, env=environment,
+                                check=False).returncode
         try:
             cases = list(ElementTree.parse(report.name).iter("testcase"))
         except ElementTree.ParseError:  # it crashed before the report was complete
@@ -119,12 +124,13 @@ def sanitize(tool: str, programs: list) -> str:
     if not sanitizer:
         return "not run: no compute-sanitizer here"
     errors = ran = 0
-    for name, command, folder in programs:
+    for name, command, folder, environment in programs:
         if not is_catch(command) or SANITIZED_TAG not in output_of(command[0], "--list-tags"):
             continue
         print(f"== compute-sanitizer {tool}: {name}", flush=True)
         result = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAG],
-                                cwd=folder, capture_output=True, text=True, check=False)
+                                cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,
+                                check=False)
         summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", result.stdout + result.stderr)
         print("\n".join((result.stdout + result.stderr).splitlines()[-200:] if result.returncode else summary))
         ran += 1

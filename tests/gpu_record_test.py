@@ -61,13 +61,25 @@ class Check(unittest.TestCase):
         self.assertEqual(gpu_record.check(pathlib.Path("/nonexistent")), 1)
 
 
+class Programs(unittest.TestCase):
+    def test_are_what_ctest_would_run_and_with_its_environment(self):
+        tests = [{"name": "a", "command": ["a_tests"], "properties": [{"name": "LABELS", "value": ["gpu"]}]},
+                 {"name": "b", "command": ["python3", "b.py"],
+                  "properties": [{"name": "ENVIRONMENT", "value": ["PROGRAM=/x", "FLAGS=a=b"]},
+                                 {"name": "WORKING_DIRECTORY", "value": "/tests"}]}]
+        with mock.patch.object(gpu_record, "output_of", lambda *_: json.dumps({"tests": tests})):
+            programs = gpu_record.gpu_programs("build")
+        self.assertEqual(programs, [("a", ["a_tests"], "build", {}),
+                                    ("b", ["python3", "b.py"], "/tests", {"PROGRAM": "/x", "FLAGS": "a=b"})])
+
+
 class RunProgram(unittest.TestCase):
     def run_script(self, name, text):
         with tempfile.TemporaryDirectory() as folder:
             program = pathlib.Path(folder) / name
             program.write_text(f"#!/bin/sh\n{text}\n")
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
-            return gpu_record.run_program(name, [str(program)], folder)
+            return gpu_record.run_program(name, [str(program)], folder, {"TOLD": "yes"})
 
     def test_sections_of_a_catch_program_are_counted(self):
         self.assertEqual(self.run_script("x_tests", f"cat >\"$4\" <<'X'\n{JUNIT}\nX\nexit 1"), (2, 1))
@@ -78,6 +90,12 @@ class RunProgram(unittest.TestCase):
     def test_any_other_program_is_one_test(self):
         self.assertEqual(self.run_script("demo", "exit 0"), (1, 0))
         self.assertEqual(self.run_script("demo", "exit 3"), (1, 1))
+        self.assertEqual(self.run_script("demo", "exit 77"), (0, 0), "skipped")
+
+    def test_a_program_gets_its_environment_beside_ours(self):
+        self.assertEqual(self.run_script("demo", 'test "$TOLD" = yes -a -n "$PATH"'), (1, 0))
+        catch = f"test \"$TOLD\" = yes && cat >\"$4\" <<'X'\n{JUNIT}\nX\nexit 1"
+        self.assertEqual(self.run_script("x_tests", catch), (2, 1))
 
 
 if __name__ == "__main__":
