@@ -182,8 +182,8 @@ void CudaTarget::require_device(const std::string& after) const {
   const CUresult state = device_.driver().ctx_synchronize();
   if (state == CUDA_SUCCESS) return;
   throw Error(ErrorCode::kDriver,
-              fmt::format("the device is lost to this process after: {} (now {}); isolated "
-                          "candidates cost only themselves",
+              fmt::format("the device is lost to this process after: {} (now {}); with --isolate "
+                          "such a candidate costs only itself",
                           after,
                           device_.driver().describe(state)));
 }

@@ -11,8 +11,8 @@ int differing_fields(const Tiling& a, const Tiling& b) {
   return (a.family != b.family) + rows + (a.block_n != b.block_n) + (a.num_stages != b.num_stages) +
          (a.num_q_stages != b.num_q_stages || a.epilogue != b.epilogue) + (a.overlap != b.overlap) +
          (a.ping_pong != b.ping_pong) + (a.skip_masked != b.skip_masked) +
-         (a.row_sum_by_mma != b.row_sum_by_mma) + (a.schedule != b.schedule) +
-         (a.rescale != b.rescale);
+         (a.row_sum_by_mma != b.row_sum_by_mma) + (a.probs_in_smem != b.probs_in_smem) +
+         (a.schedule != b.schedule || a.cluster_size != b.cluster_size) + (a.rescale != b.rescale);
 }
 
 }  // namespace

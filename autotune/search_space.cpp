@@ -20,6 +20,8 @@ struct Grid {
   std::vector<bool> ping_pong = {false};
   std::vector<bool> skip_masked = {false};
   std::vector<bool> row_sum_by_mma = {false};
+  std::vector<bool> probs_in_smem = {false};
+  std::vector<int> cluster_size = {1};
   std::vector<Schedule> schedule = {Schedule::kOneTile};
   std::vector<Rescale> rescale = {Rescale::kEager};
   std::vector<Epilogue> epilogue = {Epilogue::kDirect};
@@ -51,6 +53,8 @@ Grid sm90_grid(const Problem& problem) {
           .ping_pong = {false, true},
           .skip_masked = causal ? std::vector<bool>{true, false} : std::vector<bool>{false},
           .row_sum_by_mma = {false, true},
+          .probs_in_smem = {false, true},
+          .cluster_size = {1, 2},
           .schedule = {Schedule::kDynamic, Schedule::kStatic, Schedule::kOneTile},
           .rescale = {Rescale::kOptimistic, Rescale::kLazy, Rescale::kEager},
           .epilogue = {Epilogue::kThroughQ, Epilogue::kStaged, Epilogue::kDirect}};
@@ -83,6 +87,17 @@ std::pair<int, int> register_split(int consumers) {
 }
 
 template <typename F>
+void for_each_place(const Grid& grid, Tiling tiling, const F& visit) {
+  for (const bool probs_in_smem : grid.probs_in_smem) {
+    for (const int cluster_size : grid.cluster_size) {
+      tiling.probs_in_smem = probs_in_smem;
+      tiling.cluster_size = cluster_size;
+      visit(tiling);
+    }
+  }
+}
+
+template <typename F>
 void for_each_switch(const Grid& grid, Tiling tiling, const F& visit) {
   for (const bool overlap : grid.overlap) {
     for (const bool ping_pong : grid.ping_pong) {
@@ -98,7 +113,7 @@ void for_each_switch(const Grid& grid, Tiling tiling, const F& visit) {
                 tiling.schedule = schedule;
                 tiling.rescale = rescale;
                 tiling.epilogue = epilogue;
-                visit(tiling);
+                for_each_place(grid, tiling, visit);
               }
             }
           }
@@ -165,6 +180,8 @@ double switch_factor(const Tiling& t, const Problem& problem) {
   if (t.epilogue == Epilogue::kDirect) factor *= 1.02;
   if (t.ping_pong) factor *= problem.head_dim_qk <= 64 ? 0.99 : 1.005;
   if (t.row_sum_by_mma) factor *= 0.98;
+  if (t.probs_in_smem) factor *= 1.03;
+  if (t.cluster_size > 1) factor *= 1.01;
   if (t.num_stages == 2) factor *= 1.01;
   return factor;
 }

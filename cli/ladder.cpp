@@ -130,6 +130,15 @@ std::vector<Rung> without_one(const Tiling& best,
     t.num_q_stages = 1;
   });
   change("row sums by addition", [](Tiling& t) { t.row_sum_by_mma = false; });
+  change("P through shared memory, one Q buffer", [](Tiling& t) {
+    t.probs_in_smem = true;
+    t.epilogue = Epilogue::kDirect;
+    t.num_q_stages = 1;
+  });
+  change("clusters of two share K and V", [](Tiling& t) {
+    t.cluster_size = 2;
+    if (t.schedule == Schedule::kDynamic) t.schedule = Schedule::kOneTile;
+  });
   std::vector<Rung> all = rungs.take();
   all.erase(all.begin());  // the choice itself, which only kept equal ones out
   return all;

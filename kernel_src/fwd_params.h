@@ -41,7 +41,7 @@ struct FwdParams {
 // Persistent scheduling of the sm90 kernels; made by runtime/tile_schedule, read by
 // attention/scheduler.cuh.
 struct TileSchedule {
-  int num_m_blocks;       // query tiles of one (batch, head)
+  int num_m_blocks;       // query tiles of one (batch, head), of sm90_tile_rows() each
   int num_tiles;          // num_m_blocks · num_heads_q · batch
   int heads_per_section;  // (batch, head) pairs whose K and V stay in L2 together
   int tail_heads;         // (batch, head) pairs of the last, longest-first section
@@ -49,6 +49,7 @@ struct TileSchedule {
 
 struct Sm90FwdParams {
   TensorMap q, k, v, o;
+  TensorMap v_tail;  // where sm90_ones_beside_v(): V's last panel without the columns past its end
   FwdParams fwd;
   TileSchedule schedule;
 };

@@ -61,7 +61,9 @@ struct Tiling {
   bool ping_pong = false;  // sm90: warpgroups take turns issuing their GEMMs
   bool skip_masked =
       false;  // sm90: a warpgroup hands back blocks that are masked for all of its 64 rows
-  bool row_sum_by_mma = false;  // sm90: row sums from the tensor core, over a panel of ones
+  bool row_sum_by_mma = false;  // sm90: row sums from the tensor core, over columns of ones
+  bool probs_in_smem = false;   // sm90: P·V reads P from shared memory instead of registers
+  int cluster_size = 1;         // sm90: CTAs that share K and V by multicast, on tiles side by side
   Schedule schedule = Schedule::kOneTile;
   Rescale rescale = Rescale::kEager;
   Epilogue epilogue = Epilogue::kDirect;

@@ -11,7 +11,7 @@ enum class SmemRegion : int {
   kK,         // K tiles, num_stages of them; standard: P tiles of P·V too
   kV,         // V tiles
   kScores,    // S = Q·Kᵀ, fp32 (simt)
-  kProbs,     // P, fp32 (simt)
+  kProbs,     // P, fp32 (simt) or 16 bits (sm90, probs_in_smem)
   kOut,       // staging of O (sm90, Epilogue::kStaged)
   kOnes,      // panel of ones (sm90, row_sum_by_mma)
   kBarriers,  // mbarriers (sm90)
@@ -64,6 +64,7 @@ constexpr bool sm90_fields_at_defaults(const Tiling& t) {
   const Tiling d;
   return t.num_q_stages == d.num_q_stages && t.overlap == d.overlap && t.ping_pong == d.ping_pong &&
          t.skip_masked == d.skip_masked && t.row_sum_by_mma == d.row_sum_by_mma &&
+         t.probs_in_smem == d.probs_in_smem && t.cluster_size == d.cluster_size &&
          t.schedule == d.schedule && t.epilogue == d.epilogue &&
          t.producer_regs == d.producer_regs && t.consumer_regs == d.consumer_regs;
 }

@@ -151,8 +151,10 @@ void CudaExecutor::launch_sm90(CUfunction function,
                           .k = tensor_maps_.get(driver, maps.k),
                           .v = tensor_maps_.get(driver, maps.v),
                           .o = tensor_maps_.get(driver, maps.o),
+                          .v_tail = {},
                           .fwd = make_fwd_params(args, shape),
                           .schedule = geometry.schedule};
+  if (maps.v_tail) params.v_tail = tensor_maps_.get(driver, *maps.v_tail);
   if (config.profile) {
     params.fwd.workspace = args.workspace;  // its header holds the tile counters
   } else if (config.tiling.schedule == Schedule::kDynamic) {

@@ -22,6 +22,7 @@ std::size_t hash_of(const KernelConfig& config) {
   const Tiling& t = config.tiling;
   mix(t.family), mix(t.block_m), mix(t.block_n), mix(t.num_stages), mix(t.num_q_stages);
   mix(t.num_warps), mix(t.overlap), mix(t.ping_pong), mix(t.skip_masked), mix(t.row_sum_by_mma);
+  mix(t.probs_in_smem), mix(t.cluster_size);
   mix(t.schedule), mix(t.rescale), mix(t.epilogue), mix(t.producer_regs), mix(t.consumer_regs);
   mix(config.arch.major), mix(config.arch.minor), mix(config.arch.specific);
   return hash;

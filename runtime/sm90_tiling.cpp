@@ -36,6 +36,21 @@ int widest_block_n(const KernelConfig& config, int warpgroups, int limit) {
 // (+1 … 4 %), and waste less of the diagonal under a causal mask.
 int block_n_limit(int widest_dim) { return widest_dim <= 112 ? 128 : 64; }
 
+// Row sums by the tensor cores: pays where the exponentials outlast the products, in tilings that
+// have the registers. Head dim 64: +3 … 7 %. To 96, three warpgroups (the ones stand behind the
+// head dim in V's last panel): +2 … 6 %, best with blocks of 80 keys, from 88 on of 64. 160 under a
+// causal mask: +2 %; elsewhere nothing.
+bool use_row_sum_by_mma(const Problem& problem, int warpgroups) {
+  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  if (problem.return_lse) return false;
+  if (problem.head_dim_v == kPanelColumns) return warpgroups >= 3 && widest_dim <= kPanelColumns;
+  if (problem.head_dim_v % kPanelColumns == 0) return false;
+  if (widest_dim <= 96) return warpgroups == 3 && problem.head_dim_v > kPanelColumns;
+  return warpgroups == 2 && widest_dim > 128 && widest_dim <= 160 &&
+         problem.mask == MaskKind::kCausal;
+}
+int row_sum_block_n(int widest_dim) { return widest_dim <= 80 ? 80 : 64; }
+
 // Ping-pong pays where a block's exponentials outlast its products: +9 … 20 % for three warpgroups
 // at head_dim 80 and 96. Causal masks carry that to head_dim 128 (+1 … 2 %), and two warpgroups
 // that fill the registers gain from it at 256. Elsewhere it only adds barriers (−1 %).
@@ -69,6 +84,10 @@ struct EpilogueChoice {
 // warpgroups store O from registers, two of head_dim 128 through Q.
 std::vector<EpilogueChoice> epilogue_choices(const Problem& problem, int warpgroups) {
   std::vector<EpilogueChoice> choices;
+  // head_dim 72: a third stage is worth more than a second Q buffer, +2.7 %.
+  if (problem.mask == MaskKind::kNone && problem.head_dim_v == 72) {
+    choices.push_back({Epilogue::kStaged, 1, 3});
+  }
   if (problem.mask == MaskKind::kNone && warpgroups == 4) {
     choices.push_back({Epilogue::kDirect, 2, 2});
   }
@@ -105,12 +124,13 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
               .producer_regs = kRegisters[warpgroups].producer,
               .consumer_regs = kRegisters[warpgroups].consumer};
   t.rescale = Rescale::kOptimistic;  // wins wherever it was measured
-  t.ping_pong = use_ping_pong(warpgroups, widest_dim, causal);
-  t.row_sum_by_mma = warpgroups >= 3 && problem.head_dim_v == kPanelColumns &&
-                     problem.head_dim_qk <= kPanelColumns && !problem.return_lse;
+  t.row_sum_by_mma = use_row_sum_by_mma(problem, warpgroups);
+  const bool sums_behind_v = t.row_sum_by_mma && widest_dim > kPanelColumns;
+  t.ping_pong = !sums_behind_v && use_ping_pong(warpgroups, widest_dim, causal);
   const KernelConfig config = {.problem = problem, .tiling = t, .arch = kHopper};
   // Narrower blocks until two stages fit.
-  const int widest = widest_block_n(config, warpgroups, block_n_limit(widest_dim));
+  const int limit = sums_behind_v ? row_sum_block_n(widest_dim) : block_n_limit(widest_dim);
+  const int widest = widest_block_n(config, warpgroups, limit);
   for (t.block_n = widest; t.block_n >= 16 && is_useful(t, widest_dim); t.block_n -= 16) {
     if (const std::optional<Tiling> complete = with_stages(problem, t)) return complete;
   }
@@ -126,8 +146,11 @@ double efficiency(const Problem& problem, const Tiling& t) {
       return 0.5;
     case 2:
       return widest_dim > 128 ? 0.9 : widest_dim > 72 ? 0.85 : 0.55;
-    case 3:  // head_dim 72 leaves room for two stages only
-      return widest_dim > 72 ? 0.93 : widest_dim > 64 ? 0.54 : 0.69;
+    case 3:
+      if (widest_dim > 72) return 0.93;
+      if (widest_dim <= 64) return 0.69;
+      // head_dim 72: rows of 256 bytes leave room for two stages only, or for narrower blocks
+      return t.row_sum_by_mma && problem.mask == MaskKind::kNone ? 0.70 : 0.54;
     default:  // at head_dim 64: wins to 4k tokens, where its broken last wave costs less
       return 0.68;
   }

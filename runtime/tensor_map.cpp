@@ -22,7 +22,7 @@ Mixer hash_of(std::uint64_t id, const TensorMapSpec& spec) {
   Mixer mixer;
   mixer.add(id);
   mixer.add(reinterpret_cast<std::uintptr_t>(spec.base));
-  mixer.add(spec.dims[1] << 32 | spec.box[1]);
+  mixer.add(spec.dims[1] << 32 | spec.box[1] << 16 | spec.box[0]);
   mixer.add(spec.strides[0] ^ spec.dims[4] << 40);
   return mixer;
 }

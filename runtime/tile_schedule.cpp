@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernel_src/sm90/plan.h"
+
 namespace flashjit {
 namespace {
 
@@ -29,9 +31,11 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
                                 const ProblemShape& shape,
                                 const DeviceInfo& device) {
   const std::int64_t num_pairs = std::int64_t(shape.num_heads_q) * shape.batch;
-  const std::int64_t num_m_blocks =
-      (std::int64_t(shape.seqlen_q) + config.tiling.block_m - 1) / config.tiling.block_m;
-  const std::int64_t sms = device.sm_count > 0 ? device.sm_count : kDefaultSmCount;
+  const int tile_rows = sm90_tile_rows(config.tiling);
+  const std::int64_t num_m_blocks = ceil_divide(shape.seqlen_q, tile_rows);
+  // A cluster takes a tile together.
+  const std::int64_t takers =
+      (device.sm_count > 0 ? device.sm_count : kDefaultSmCount) / config.tiling.cluster_size;
   const std::int64_t l2_bytes =
       device.l2_bytes > 0 ? std::int64_t(device.l2_bytes) : kDefaultL2Bytes;
   const std::int64_t pair_bytes = bytes_per_pair(config.problem, shape);
@@ -41,15 +45,14 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
   // K and V of a section get a third of the L2: Q and O stream through it as well, and both halves
   // of an H100's hold copies of what all SMs read. Measured at 512 tokens, causal: 291 TFLOP/s with
   // two thirds, 329 with one (head_dim 128), 271 and 308 (head_dim 256).
-  const std::int64_t two_waves = ceil_divide(kMinSectionWaves * sms, num_m_blocks);
+  const std::int64_t two_waves = ceil_divide(kMinSectionWaves * takers, num_m_blocks);
   const std::int64_t section = clamp_pairs(std::max(l2_bytes / 3 / pair_bytes, two_waves));
   // The tail ends the launch, so it wants four waves. Where their keys do not stay in L2, every
   // wave reads them again, and by w heads at a time that takes about 3 w / block_m of the time of
   // the products: w stops at a quarter of block_m. (head_dim 256, 1k tokens: 64 heads 458, 32 heads
   // 494 TFLOP/s.)
-  const std::int64_t four_waves = ceil_divide(kTailWaves * sms, num_m_blocks);
-  const std::int64_t readable =
-      std::max<std::int64_t>(l2_bytes / 2 / pair_bytes, config.tiling.block_m / 4);
+  const std::int64_t four_waves = ceil_divide(kTailWaves * takers, num_m_blocks);
+  const std::int64_t readable = std::max<std::int64_t>(l2_bytes / 2 / pair_bytes, tile_rows / 4);
   const std::int64_t tail = clamp_pairs(std::max(two_waves, std::min(four_waves, readable)));
   return {.num_m_blocks = int(num_m_blocks),
           .num_tiles = int(num_m_blocks * num_pairs),
@@ -58,8 +61,9 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
 }
 
 int num_sm90_ctas(const KernelConfig& config, const TileSchedule& schedule, int sm_count) {
-  if (config.tiling.schedule == Schedule::kOneTile) return schedule.num_tiles;
-  return std::min(schedule.num_tiles, sm_count);
+  const int ctas = config.tiling.cluster_size;
+  if (config.tiling.schedule == Schedule::kOneTile) return schedule.num_tiles * ctas;
+  return std::min(schedule.num_tiles, sm_count / ctas) * ctas;
 }
 
 }  // namespace flashjit

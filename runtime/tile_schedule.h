@@ -12,7 +12,7 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
                                 const ProblemShape& shape,
                                 const DeviceInfo& device);
 
-// CTAs of the launch: one for each SM, or one for each tile where they are fewer or
+// CTAs of the launch: one for each SM, or a cluster for each tile where they are fewer or
 // Schedule::kOneTile asks for it.
 int num_sm90_ctas(const KernelConfig& config, const TileSchedule& schedule, int sm_count);
 

@@ -62,7 +62,7 @@ Sm90TensorMaps sm90_tensor_maps(const KernelConfig& config,
                                 const ProblemShape& s) {
   const Problem& p = config.problem;
   const Tiling& t = config.tiling;
-  return {
+  Sm90TensorMaps maps = {
       .q = make_spec(
           args.q, s.q_stride, s.seqlen_q, s.num_heads_q, s.batch, p.head_dim_qk, t.block_m, true),
       .k = make_spec(
@@ -76,7 +76,13 @@ Sm90TensorMaps sm90_tensor_maps(const KernelConfig& config,
                      s.batch,
                      p.head_dim_v,
                      kWarpgroupRows,
-                     false)};
+                     false),
+      .v_tail = std::nullopt};
+  if (sm90_ones_beside_v(config)) {
+    maps.v_tail = maps.v;
+    maps.v_tail->box[0] = std::uint32_t(p.head_dim_v % kPanelColumns);
+  }
+  return maps;
 }
 
 const char* why_not_sm90(const Problem& problem, const ProblemShape& s) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "problem.h"
 
@@ -24,6 +25,7 @@ struct TensorMapSpec {
 
 struct Sm90TensorMaps {
   TensorMapSpec q, k, v, o;
+  std::optional<TensorMapSpec> v_tail;  // where sm90_ones_beside_v()
 };
 
 // For a validated call that sm90_supports().

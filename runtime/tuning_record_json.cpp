@@ -149,6 +149,8 @@ void visit_fields(Visitor& visit, T& x) {
     visit("ping_pong", x.ping_pong);
     visit("skip_masked", x.skip_masked);
     visit("row_sum_by_mma", x.row_sum_by_mma);
+    visit.optional("probs_in_smem", x.probs_in_smem);  // not in the first records
+    visit.optional("cluster_size", x.cluster_size);
     visit("schedule", x.schedule);
     visit("rescale", x.rescale);
     visit("epilogue", x.epilogue);

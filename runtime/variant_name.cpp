@@ -36,7 +36,8 @@ struct Switch {
 constexpr std::array kSwitches = {Switch{"overlap", &Tiling::overlap},
                                   Switch{"pingpong", &Tiling::ping_pong},
                                   Switch{"skip", &Tiling::skip_masked},
-                                  Switch{"mmasum", &Tiling::row_sum_by_mma}};
+                                  Switch{"mmasum", &Tiling::row_sum_by_mma},
+                                  Switch{"psmem", &Tiling::probs_in_smem}};
 
 struct Letter {
   char letter;
@@ -44,7 +45,8 @@ struct Letter {
 };
 constexpr std::array kLetters = {Letter{'s', &Tiling::num_stages},
                                  Letter{'q', &Tiling::num_q_stages},
-                                 Letter{'w', &Tiling::num_warps}};
+                                 Letter{'w', &Tiling::num_warps},
+                                 Letter{'c', &Tiling::cluster_size}};
 
 // Consumes `letter` and the decimal number behind it.
 bool take_number(std::string_view& text, char letter, int& value) {

@@ -2,7 +2,8 @@
 //
 //   name   = "fwd_" family "_" dtype "_d" qk ["v" v] ["_causal"] ["_lse"] "_" tile {"_" word}
 //   tile   = "m" block_m "n" block_n ["s" num_stages] ["q" num_q_stages] ["w" num_warps]
-//   word   = ["no"] "overlap" | "pingpong" | ["no"] "skip" | "mmasum"      the sm90 switches
+//            ["c" cluster_size]
+//   word   = ["no"] "overlap" | "pingpong" | ["no"] "skip" | "mmasum" | "psmem"  sm90 switches
 //          | "onetile" | "static" | "dynamic"                              Schedule
 //          | "eager" | "lazy" | "optimistic"                               Rescale
 //          | "direct" | "throughq" | "staged"                              Epilogue

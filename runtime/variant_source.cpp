@@ -62,6 +62,8 @@ std::string source_of(const Tiling& tiling) {
       "               .ping_pong = {},\n"
       "               .skip_masked = {},\n"
       "               .row_sum_by_mma = {},\n"
+      "               .probs_in_smem = {},\n"
+      "               .cluster_size = {},\n"
       "               .schedule = {},\n"
       "               .rescale = {},\n"
       "               .epilogue = {},\n"
@@ -77,6 +79,8 @@ std::string source_of(const Tiling& tiling) {
       tiling.ping_pong,
       tiling.skip_masked,
       tiling.row_sum_by_mma,
+      tiling.probs_in_smem,
+      tiling.cluster_size,
       source_of(tiling.schedule),
       source_of(tiling.rescale),
       source_of(tiling.epilogue),
@@ -161,13 +165,17 @@ std::string variant_source(const KernelConfig& config) {
       family.includes,
       to_source(config),
       smem_bytes(config));
+  const std::string cluster = config.tiling.cluster_size > 1
+                                  ? fmt::format("__cluster_dims__({}) ", config.tiling.cluster_size)
+                                  : "";
   for (const KernelText& kernel : family.kernels) {
     text += fmt::format(
-        "\nextern \"C\" __global__ void __launch_bounds__(num_threads(kConfig), "
+        "\nextern \"C\" __global__ void {}__launch_bounds__(num_threads(kConfig), "
         "min_ctas_per_sm(kConfig))\n"
         "{}{}(const __grid_constant__ {} params) {{\n"
         "  {}<kConfig>(params);\n"
         "}}\n",
+        cluster,
         name,
         kernel.suffix,
         family.params,

@@ -11,7 +11,8 @@ namespace {
 
 // One product: D[64 x n], A from shared memory ("ss") or registers ("rs"), of `steps` wgmma.
 struct WgmmaProduct {
-  bool a_in_registers;  // and D is added to
+  bool a_in_registers;
+  bool accumulates;  // D is added to
   bool trans_b;
   int n;
   int steps;
@@ -59,7 +60,7 @@ std::string step_source(const WgmmaProduct& product, std::string_view type, int 
                     operand_list(0, number.registers),
                     a,
                     b,
-                    step > 0 || product.a_in_registers ? "yes" : "no",
+                    step > 0 || product.accumulates ? "yes" : "no",
                     product.a_in_registers ? "" : ", 0",
                     product.trans_b ? 1 : 0);
 }
@@ -69,7 +70,8 @@ std::string product_source(const WgmmaProduct& product, Dtype dtype) {
   const int registers = OperandNumbers(product).registers;
   std::string outputs, inputs, steps;
   for (int i = 0; i < registers; ++i)
-    outputs += fmt::format("{}\"{}f\"(d[{}])", i > 0 ? ", " : "", rs ? '+' : '=', i);
+    outputs +=
+        fmt::format("{}\"{}f\"(d[{}])", i > 0 ? ", " : "", product.accumulates ? '+' : '=', i);
   for (int i = 0; rs && i < 4 * product.steps; ++i)
     inputs += fmt::format("\"r\"(a[{}][{}]), ", i / 4, i % 4);
   inputs += rs ? "\"l\"(desc_b)" : "\"l\"(desc_a), \"l\"(desc_b)";
@@ -93,7 +95,7 @@ __device__ __forceinline__ void {name}(float (&d)[{registers}], {a_parameter}, u
 )",
       fmt::arg("dtype", dtype == Dtype::kBf16 ? "kBf16" : "kFp16"),
       fmt::arg("trans", product.trans_b),
-      fmt::arg("accumulate", rs),
+      fmt::arg("accumulate", product.accumulates),
       fmt::arg("count", product.steps),
       fmt::arg("name", rs ? "wgmma_rs" : "wgmma_ss"),
       fmt::arg("registers", registers),
@@ -113,10 +115,12 @@ std::string wgmma_ops_header(const KernelConfig& config) {
       "namespace flashjit::ptx {\n\n";
   const WgmmaProduct products[] = {
       {.a_in_registers = false,
+       .accumulates = false,
        .trans_b = false,
        .n = config.tiling.block_n,
        .steps = ceil_div(config.problem.head_dim_qk, 16)},
-      {.a_in_registers = true,
+      {.a_in_registers = !config.tiling.probs_in_smem,
+       .accumulates = true,
        .trans_b = true,
        .n = sm90_output_columns(config),
        .steps = config.tiling.block_n / 16},

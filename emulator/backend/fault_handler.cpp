@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "emulator/core/cta.h"
+#include "emulator/core/cluster.h"
 
 namespace flashjit::emu {
 namespace {

@@ -49,7 +49,8 @@ template <class Params>
 Stats launch_all(std::span<const Entry> kernels,
                  const LaunchGeometry& geometry,
                  const Params& params,
-                 const Options& options) {
+                 const Options& options,
+                 unsigned cluster_size = 1) {
   Stats stats;
   for (std::size_t i = 0; i < static_cast<std::size_t>(geometry.num_kernels); ++i) {
     const auto kernel = reinterpret_cast<void (*)(Params)>(kernels[i]);
@@ -59,7 +60,8 @@ Stats launch_all(std::span<const Entry> kernels,
         {static_cast<unsigned>(geometry.threads), 1, 1},
         static_cast<std::size_t>(geometry.smem_bytes),
         [&] { kernel(params); },
-        options));
+        options,
+        cluster_size));
   }
   return stats;
 }
@@ -76,16 +78,19 @@ Stats launch_sm90(const KernelConfig& config,
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
   if (config.profile) fwd.workspace = args.workspace;
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
-  const Sm90FwdParams params = {.q = encode_tensor_map(maps.q),
-                                .k = encode_tensor_map(maps.k),
-                                .v = encode_tensor_map(maps.v),
-                                .o = encode_tensor_map(maps.o),
-                                .fwd = fwd,
-                                .schedule = make_tile_schedule(config, shape, device)};
+  const Sm90FwdParams params = {
+      .q = encode_tensor_map(maps.q),
+      .k = encode_tensor_map(maps.k),
+      .v = encode_tensor_map(maps.v),
+      .o = encode_tensor_map(maps.o),
+      .v_tail = maps.v_tail ? encode_tensor_map(*maps.v_tail) : TensorMap{},
+      .fwd = fwd,
+      .schedule = make_tile_schedule(config, shape, device)};
   geometry.num_kernels = 1;
   geometry.grids[0] = {
       static_cast<unsigned>(num_sm90_ctas(config, params.schedule, device.sm_count)), 1, 1};
-  Stats stats = launch_all(kernels, geometry, params, options);
+  const auto cluster_size = static_cast<unsigned>(config.tiling.cluster_size);
+  Stats stats = launch_all(kernels, geometry, params, options, cluster_size);
   for (int counter : tile_counters) {
     if (counter != 0) throw Failure("schedule", "the kernel did not reset its tile counters");
   }

@@ -3,10 +3,25 @@
 #include <utility>
 
 namespace flashjit::emu {
+namespace {
+
+// `waiters` go on, and know what has arrived.
+void release(Context& cta, const std::vector<int>& waiters, const Gathering& arriving) {
+  const Snapshot arrived = cta.order.snapshot(arriving);
+  for (int tid : waiters) {
+    ++cta.scheduler.threads()[static_cast<std::size_t>(tid)].meetings;
+    cta.order.acquire(tid, arrived);
+    cta.scheduler.wake(tid);
+  }
+}
+
+}  // namespace
 
 // ---- named barriers
 
 void NamedBarriers::reset() {
+  barriers_.resize(static_cast<std::size_t>(kPerCta * cta_.num_ctas()));
+  last_flags_.resize(barriers_.size());
   for (Barrier& barrier : barriers_) {
     barrier = Barrier{};
     barrier.arriving = cta_.order.gather();
@@ -15,12 +30,11 @@ void NamedBarriers::reset() {
 
 NamedBarriers::Barrier& NamedBarriers::at(int id, int threads, const Loc& loc) {
   const std::string name = "barrier " + std::to_string(id);
-  if (id < 0 || id > 15) cta_.fail("barrier", name + " does not exist", loc);
-  const int all = static_cast<int>(cta_.scheduler.threads().size());
-  if (threads <= 0 || threads % 32 || threads > all) {
+  if (id < 0 || id >= kPerCta) cta_.fail("barrier", name + " does not exist", loc);
+  if (threads <= 0 || threads % 32 || threads > cta_.threads_of_cta()) {
     cta_.fail("barrier", name + " with a bad thread count of " + std::to_string(threads), loc);
   }
-  Barrier& barrier = barriers_[static_cast<std::size_t>(id)];
+  Barrier& barrier = barriers_[index(id)];
   if (barrier.arrived && barrier.threads != threads) {
     cta_.fail("barrier",
               name + " is used with " + std::to_string(barrier.threads) + " and with " +
@@ -35,13 +49,8 @@ void NamedBarriers::arrive(int id, int threads, const Loc& loc) {
   Barrier& barrier = at(id, threads, loc);
   cta_.order.release(cta_.tid(), barrier.arriving);
   if (++barrier.arrived < threads) return;
-  const Snapshot arrived = cta_.order.snapshot(barrier.arriving);
-  for (int tid : barrier.waiters) {
-    ++cta_.scheduler.threads()[static_cast<std::size_t>(tid)].meetings;
-    cta_.order.acquire(tid, arrived);
-    cta_.scheduler.wake(tid);
-  }
-  last_flags_[static_cast<std::size_t>(id)] = barrier.any_flag;
+  release(cta_, barrier.waiters, barrier.arriving);
+  last_flags_[index(id)] = barrier.any_flag;
   barrier = Barrier{};
   barrier.arriving = cta_.order.gather();
 }
@@ -54,215 +63,54 @@ bool NamedBarriers::sync(int id, int threads, bool flag, const Loc& loc) {
   cta_.scheduler.mark_blocked("bar.sync", static_cast<u32>(id), loc);
   arrive(id, threads, loc);  // the last one wakes itself
   cta_.scheduler.wait_until_woken();
-  return last_flags_[static_cast<std::size_t>(id)];
+  return last_flags_[index(id)];
 }
 
 std::string NamedBarriers::state() const {
   std::string text;
-  for (std::size_t id = 0; id < barriers_.size(); ++id) {
-    const Barrier& barrier = barriers_[id];
+  for (std::size_t i = 0; i < barriers_.size(); ++i) {
+    const Barrier& barrier = barriers_[i];
     if (!barrier.arrived) continue;
-    text += "    barrier " + std::to_string(id) + ": " + std::to_string(barrier.arrived) + " of " +
-            std::to_string(barrier.threads) + " threads have arrived\n";
+    text += "    barrier " + std::to_string(i % kPerCta) +
+            cta_.of_cta(static_cast<int>(i) / kPerCta) + ": " + std::to_string(barrier.arrived) +
+            " of " + std::to_string(barrier.threads) + " threads have arrived\n";
   }
   return text;
 }
 
-// ---- mbarriers
+// ---- the cluster's barrier
 
-MBarriers::MBarriers(Context& cta) : cta_(cta) {
-  cta.barrier_name = [this](int index) { return name(index); };
+void ClusterBarrier::reset() {
+  threads_ = cta_.scheduler.threads().size();
+  arriving_ = cta_.order.gather();
+  waiters_.clear();
 }
 
-void MBarriers::reset() {
-  barriers_.clear();
-  last_waits_.assign(cta_.scheduler.threads().size(), Wait{});
-}
-
-std::string MBarriers::name(int index) const {
-  for (const auto& [addr, barrier] : barriers_) {
-    if (barrier.index != index) continue;
-    return "#" + std::to_string(index) + " at " + cta_.smem_name(Context::offset_of(addr)) +
-           ", phase " + std::to_string(barrier.phase);
-  }
-  return "#" + std::to_string(index);
-}
-
-MBarriers::Barrier& MBarriers::at(u32 addr, const Loc& loc) {
-  const auto found = barriers_.find(addr);
-  if (found == barriers_.end()) {
-    cta_.fail("mbarrier",
-              cta_.smem_name(Context::offset_of(addr)) + " holds no initialised mbarrier",
-              loc);
-  }
-  Barrier& barrier = found->second;
-  if (!cta_.order.knows(cta_.tid(), barrier.init_thread, barrier.init_time)) {
-    cta_.fail("race",
-              "mbarrier " + name(barrier.index) + " is used without order after its init by " +
-                  cta_.thread_name(barrier.init_thread),
-              loc);
-  }
-  return barrier;
-}
-
-void MBarriers::init(u32 addr, u32 count, const Loc& loc) {
-  cta_.smem(addr, 8, 8, loc);
-  if (barriers_.count(addr)) cta_.fail("mbarrier", "the mbarrier is initialised twice", loc);
-  if (count == 0 || count >= 1u << 20) cta_.fail("mbarrier", "bad arrival count", loc);
-  if (barriers_.size() == kMaxBarriers) {
-    cta_.fail("launch", "the emulator knows at most 64 mbarriers", loc);
-  }
-  Barrier barrier;
-  barrier.addr = addr;
-  barrier.count = count;
-  barrier.pending = count;
-  barrier.index = static_cast<int>(barriers_.size());
-  barrier.arriving = cta_.order.gather();
-  barrier.init_thread = cta_.tid();
-  barrier.init_time = cta_.order.time_of(cta_.tid());
-  const auto warps = static_cast<std::size_t>(cta_.scheduler.num_warps());
-  barrier.ever_arrived.resize(warps);
-  barrier.ever_waited.resize(warps);
-  barriers_[addr] = std::move(barrier);
-}
-
-void MBarriers::complete_phase(Barrier& barrier) {
-  if (barrier.pending != 0 || barrier.tx != 0) return;
-  barrier.phase ^= 1;
-  barrier.completed_loads = barrier.loads;
-  barrier.pending = barrier.count;
-  barrier.completed = cta_.order.snapshot(barrier.arriving);
-  barrier.before_last = std::exchange(barrier.last, {});
-  barrier.last = {std::exchange(barrier.arrivals, {}), barrier.loads};
-  for (int tid : barrier.waiters) cta_.scheduler.wake(tid);
-  barrier.waiters.clear();
-}
-
-void MBarriers::arrive(u32 addr, u32 expect_tx, const Loc& loc) {
+void ClusterBarrier::sync(const Loc& loc) {
   cta_.scheduler.preemption_point();
-  Barrier& barrier = at(addr, loc);
-  barrier.tx += expect_tx;
-  if (--barrier.pending < 0) {
-    cta_.fail("mbarrier",
-              "more arrivals at mbarrier " + name(barrier.index) + " than its count of " +
-                  std::to_string(barrier.count),
-              loc);
-  }
-  check_phase_of_arrival(barrier, loc);
-  check_warp_has_waited(barrier, loc);
-  barrier.arrivals.push_back({cta_.tid(), cta_.order.time_of(cta_.tid())});
-  barrier.ever_arrived[static_cast<std::size_t>(cta_.warp())] |= 1u << cta_.lane();
-  cta_.order.release(cta_.tid(), barrier.arriving);
-  complete_phase(barrier);
+  cta_.order.release(cta_.tid(), arriving_);
+  waiters_.push_back(cta_.tid());
+  cta_.scheduler.mark_blocked("barrier.cluster", 0, loc);
+  if (waiters_.size() == threads_) complete();
+  cta_.scheduler.wait_until_woken();
 }
 
-// Whether the calling thread knows that the round is complete.
-bool MBarriers::knows(const Barrier& barrier, const Barrier::Round& round) const {
-  for (const Barrier::Arrival& arrival : round.arrivals) {
-    if (!cta_.order.knows(cta_.tid(), arrival.tid, arrival.time)) return false;
-  }
-  return cta_.order.knows_load(cta_.tid(), barrier.index, round.loads);
+// A thread that has ended arrives no more, and has published nothing.
+void ClusterBarrier::leave() {
+  --threads_;
+  if (!waiters_.empty() && waiters_.size() == threads_) complete();
 }
 
-// An arrival belongs to the phase that it meets. One that is not ordered after the phase before
-// counts for that one under another schedule, in the place of somebody who is not done. Only
-// threads are asked for, since a producer need not know of its loads.
-void MBarriers::check_phase_of_arrival(const Barrier& barrier, const Loc& loc) {
-  if (knows(barrier, {barrier.last.arrivals, 0})) return;
-  cta_.fail("mbarrier",
-            "an arrival at mbarrier " + name(barrier.index) +
-                " without order after the phase before: it may count for that one",
-            loc);
+void ClusterBarrier::complete() {
+  release(cta_, waiters_, arriving_);
+  arriving_ = cta_.order.gather();
+  waiters_.clear();
 }
 
-// A parity names every second phase. A wait that is not ordered after the phase before is over at
-// once under another schedule, by the phase before that.
-void MBarriers::check_phase_of_wait(const Barrier& barrier, u32 parity, const Loc& loc) {
-  const bool completed = barrier.phase != (parity & 1);
-  if (knows(barrier, completed ? barrier.before_last : barrier.last)) return;
-  cta_.fail("mbarrier",
-            "a wait for mbarrier " + name(barrier.index) +
-                " without order after the phase before: it may be over at once, by an older one "
-                "of the same parity",
-            loc);
-}
-
-// A lane that arrives for its warp as soon as it has waited itself: the others may still stand
-// before the same wait, and miss the phase when the next one completes. Something that all lanes
-// take part in must lie between. Judged once the barrier has completed, so that it is known which
-// lanes arrive at it.
-void MBarriers::check_warp_has_waited(const Barrier& barrier, const Loc& loc) {
-  const Thread& me = cta_.scheduler.current();
-  const Wait& wait = last_waits_[static_cast<std::size_t>(me.tid)];
-  if (!wait.any || wait.meetings != me.meetings || barrier.last.arrivals.empty()) return;
-  const auto warp = static_cast<std::size_t>(me.warp);
-  const Barrier& waited = barriers_.at(wait.addr);
-  if ((waited.ever_waited[warp] & ~barrier.ever_arrived[warp] & ~(1u << me.lane)) == 0) return;
-  cta_.fail("mbarrier",
-            "one lane arrives at mbarrier " + name(barrier.index) +
-                " for its warp, whose other lanes may not have seen the phase of mbarrier " +
-                name(waited.index) + " that it has just waited for",
-            loc);
-}
-
-bool MBarriers::try_wait(u32 addr, u32 parity, const Loc& loc) {
-  cta_.scheduler.preemption_point();
-  Barrier& barrier = at(addr, loc);
-  check_phase_of_wait(barrier, parity, loc);
-  if (cta_.scheduler.random().chance(0.02)) {  // the ISA allows it: callers must loop
-    cta_.scheduler.suspend();
-    return false;
-  }
-  if (barrier.phase == (parity & 1)) {  // the phase of that parity has not completed yet
-    barrier.waiters.push_back(cta_.tid());
-    cta_.scheduler.block(parity & 1 ? "mbarrier parity 1" : "mbarrier parity 0", addr, loc);
-    if (barrier.phase == (parity & 1)) return false;
-  }
-  barrier.seen_loads = barrier.completed_loads;
-  const Thread& me = cta_.scheduler.current();
-  last_waits_[static_cast<std::size_t>(me.tid)] = {addr, me.meetings, true};
-  barrier.ever_waited[static_cast<std::size_t>(me.warp)] |= 1u << me.lane;
-  if (barrier.completed) cta_.order.acquire(cta_.tid(), barrier.completed);
-  return true;
-}
-
-MBarriers::Ticket MBarriers::begin_load(u32 addr, const Loc& loc) {
-  Barrier& barrier = at(addr, loc);
-  if (!cta_.order.async_proxy_knows(cta_.tid(), barrier.init_thread, barrier.init_time)) {
-    cta_.fail("race",
-              "the init of mbarrier " + name(barrier.index) +
-                  " is not known to the async proxy: fence.mbarrier_init or fence.proxy.async is "
-                  "missing",
-              loc);
-  }
-  barrier.load_loc = loc;
-  return {cta_.order.entities().tma_load(barrier.index), ++barrier.loads};
-}
-
-void MBarriers::complete_tx(u32 addr, u32 bytes, const Ticket& ticket) {
-  Barrier& barrier = barriers_.at(addr);
-  barrier.tx -= bytes;
-  cta_.order.load_completed(barrier.arriving, barrier.index, ticket.time);
-  complete_phase(barrier);
-}
-
-void MBarriers::check_finished() {
-  for (const auto& [addr, barrier] : barriers_) {
-    if (barrier.seen_loads == barrier.loads) continue;
-    cta_.fail("leak",
-              "the CTA ends with a TMA load in flight on mbarrier " + name(barrier.index),
-              barrier.load_loc);
-  }
-}
-
-std::string MBarriers::state() const {
-  std::string text;
-  for (const auto& [addr, barrier] : barriers_) {
-    text += "    mbarrier " + name(barrier.index) + ": " + std::to_string(barrier.pending) +
-            " of " + std::to_string(barrier.count) + " arrivals and " + std::to_string(barrier.tx) +
-            " bytes missing\n";
-  }
-  return text;
+std::string ClusterBarrier::state() const {
+  if (waiters_.empty()) return "";
+  return "    barrier of the cluster: " + std::to_string(waiters_.size()) + " of " +
+         std::to_string(threads_) + " threads have arrived\n";
 }
 
 }  // namespace flashjit::emu

@@ -14,8 +14,8 @@ namespace flashjit::emu {
 
 inline constexpr int kMaxBarriers = 64;
 
-// Numbers the entities of a CTA. Copies by cp.async come last: most kernels have none, and a clock
-// grows only when it hears of one.
+// Numbers the entities of a cluster. Copies by cp.async come last: most kernels have none, and a
+// clock grows only when it hears of one.
 struct Entities {
   int num_warps = 0;
 
@@ -79,6 +79,7 @@ class Clock {
 // What is known to have happened, and the part of it that the async proxy (TMA, wgmma) knows.
 struct Visibility {
   Clock generic, async;
+  Clock passed;       // has happened too, but is not visible; empty where CTAs are alone
   u32 everybody = 0;  // generic[t] is at least this for every thread t
 
   Visibility() = default;
@@ -86,11 +87,13 @@ struct Visibility {
   void join(const Visibility& other) {
     generic.join(other.generic);
     async.join(other.async);
+    passed.join(other.passed);
     everybody = std::max(everybody, other.everybody);
   }
   void meet(const Visibility& other) {
     generic.meet(other.generic);
     async.meet(other.async);
+    passed.meet(other.passed);
     everybody = std::min(everybody, other.everybody);
   }
   void raise(int entity, u32 time) {
@@ -98,7 +101,7 @@ struct Visibility {
     async.raise(entity, time);
   }
   bool operator==(const Visibility& other) const {
-    return generic == other.generic && async == other.async;
+    return generic == other.generic && async == other.async && passed == other.passed;
   }
 };
 

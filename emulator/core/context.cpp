@@ -8,7 +8,9 @@
 namespace flashjit::emu {
 namespace {
 
-constexpr u32 kAlignment = 1024, kRedZone = 4096;
+constexpr std::size_t kAlignment = 1024, kRedZone = 4096;
+
+std::size_t rounded_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
@@ -17,49 +19,77 @@ std::string where(const Loc& loc) {
   return file.substr(file.rfind('/') + 1) + ":" + std::to_string(loc.line());
 }
 
-Context::Context(int num_threads, u32 smem_bytes, const Options& opts)
+// Red zones lie before the first CTA's shared memory and behind everyone's.
+Context::Context(int num_ctas, int num_threads, u32 smem_bytes, const Options& opts)
     : options(opts),
-      scheduler(num_threads, stats),
-      order(num_threads / 32,
+      scheduler(num_ctas, num_threads, stats),
+      order(num_ctas,
+            num_threads / 32,
             smem_bytes,
             options,
             [this](const Access& access, const Conflict& conflict) { report(access, conflict); }),
+      num_ctas_(num_ctas),
+      warps_of_cta_(num_threads / 32),
       smem_bytes_(smem_bytes),
-      arena_(new u8[smem_bytes + 2 * kRedZone + kAlignment]) {
+      window_bytes_(rounded_up(smem_bytes, kAlignment) + kRedZone),
+      arena_(new u8[kRedZone + kAlignment + static_cast<std::size_t>(num_ctas) * window_bytes_]) {
   const auto start = reinterpret_cast<std::uintptr_t>(arena_.get()) + kRedZone;
   smem_ = arena_.get() + kRedZone + (kAlignment - start % kAlignment) % kAlignment;
 #if defined(__SANITIZE_ADDRESS__)
   __asan_poison_memory_region(smem_ - kRedZone, kRedZone);
-  __asan_poison_memory_region(smem_ + (smem_bytes + 7) / 8 * 8, kRedZone);
+  for (int cta = 0; cta < num_ctas; ++cta) {
+    const std::size_t used = rounded_up(smem_bytes, 8);
+    __asan_poison_memory_region(window(cta) + used, window_bytes_ - used);
+  }
 #endif
 }
 
 Context::~Context() {
 #if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(arena_.get(), smem_bytes_ + 2 * kRedZone + kAlignment);
+  __asan_unpoison_memory_region(
+      arena_.get(), kRedZone + kAlignment + static_cast<std::size_t>(num_ctas_) * window_bytes_);
 #endif
 }
 
 void Context::reset() {
-  std::memset(smem_, 0xFF, smem_bytes_);  // NaN in bf16, fp16 and fp32
+  for (int cta = 0; cta < num_ctas_; ++cta) {
+    std::memset(window(cta), 0xFF, smem_bytes_);  // NaN in bf16, fp16 and fp32
+  }
   order.reset();
 }
 
-u8* Context::smem(u32 addr, u32 bytes, u32 align, const Loc& loc) {
-  if (addr < kSmemBase || u64{addr} - kSmemBase + bytes > smem_bytes_) {
+u8* Context::cluster_smem(u32 addr, u32 bytes, u32 align, const Loc& loc) {
+  const int rank = rank_of(addr);
+  const u32 in_cta = with_rank(addr, 0);
+  if (in_cta < kSmemBase || in_cta - kSmemBase + bytes > smem_bytes_ || rank >= num_ctas_) {
+    const i64 offset = i64{rank < num_ctas_ ? in_cta : addr} - kSmemBase;
     fail("bounds",
-         std::to_string(bytes) + " bytes at smem" +
-             (addr < kSmemBase ? std::to_string(i64{addr} - kSmemBase)
-                               : "+" + std::to_string(offset_of(addr))) +
-             " are outside of the CTA's " + std::to_string(smem_bytes_) + " bytes",
+         std::to_string(bytes) + " bytes at smem" + (offset < 0 ? "" : "+") +
+             std::to_string(offset) + " are outside of the CTA's " + std::to_string(smem_bytes_) +
+             " bytes",
          loc);
   }
-  if (addr % align) {
+  if (addr & (align - 1)) {  // a power of two
     fail("alignment",
          smem_name(offset_of(addr)) + " is not aligned to " + std::to_string(align) + " bytes",
          loc);
   }
-  return smem_ + offset_of(addr);
+  return window(rank) + offset_of(in_cta);
+}
+
+// Asynchronous hardware has been checked when it was given the address.
+void Context::check_rank(u32 addr, const Loc& loc) {
+  if (!scheduler.in_thread() || rank_of(addr) == cta() || rank_of(addr) >= num_ctas_) return;
+  fail("cluster",
+       smem_name(offset_of(addr)) +
+           " is used as if it were the thread's own; another CTA takes only multicast loads and "
+           "mbarrier_arrive_cluster",
+       loc);
+}
+
+void Context::check_runs(int cta, const std::string& what, const Loc& loc) {
+  if (!scheduler.has_ended(cta)) return;
+  fail("leak", what + ": CTA " + std::to_string(cta) + " of the cluster has ended", loc);
 }
 
 void Context::check_global(const void* address, std::size_t bytes, const Loc& loc) {
@@ -79,23 +109,30 @@ void Context::fail(const std::string& kind, const std::string& message, const Lo
 }
 
 std::string Context::warp_name(int warp) const {
-  const auto w = static_cast<std::size_t>(warp);
+  const auto w = static_cast<std::size_t>(warp_in_cta(warp));
   const bool named = w < options.warp_roles.size() && !options.warp_roles[w].empty();
-  return "warp " + std::to_string(warp) + (named ? " (" + options.warp_roles[w] + ")" : "");
+  return "warp " + std::to_string(w) + (named ? " (" + options.warp_roles[w] + ")" : "") +
+         of_cta(warp / warps_of_cta_);
+}
+
+std::string Context::of_cta(int cta) const {
+  return num_ctas_ > 1 ? " of CTA " + std::to_string(cta) + " of the cluster" : "";
 }
 
 std::string Context::thread_name(int tid) const {
-  return "thread " + std::to_string(tid) + " of " + warp_name(tid / 32) + ", lane " +
-         std::to_string(tid % 32);
+  return "thread " + std::to_string(tid % threads_of_cta()) + " of " + warp_name(tid / 32) +
+         ", lane " + std::to_string(tid % 32);
 }
 
 std::string Context::smem_name(u32 offset) const {
+  const int cta = rank_of(offset);
+  offset = with_rank(offset, 0);
   std::string name = "smem+" + std::to_string(offset);
   for (const Region& region : options.smem_regions) {
     if (offset < region.offset || offset >= region.offset + region.bytes) continue;
     name += " (" + region.name + "+" + std::to_string(offset - region.offset) + ")";
   }
-  return name;
+  return name + of_cta(cta);
 }
 
 std::string Context::entity_name(int entity) const {

@@ -2,24 +2,32 @@
 
 namespace flashjit::emu {
 
-HappensBefore::HappensBefore(int num_warps, u32 smem_bytes, const Options& options, Report report)
+HappensBefore::HappensBefore(
+    int num_ctas, int num_warps, u32 smem_bytes, const Options& options, Report report)
     : enabled_(options.detect_races),
       check_init_(options.detect_uninitialised),
-      entities_{num_warps},
+      entities_{num_ctas * num_warps},
       report_(std::move(report)),
-      shadow_(entities_),
-      collective_times_(index(num_warps)),
-      wgmma_times_(index(num_warps)) {
+      num_ctas_(static_cast<u32>(num_ctas)),
+      warps_of_cta_(num_warps),
+      shadow_(entities_, 0, num_warps),
+      collective_times_(index(entities_.num_warps)),
+      wgmma_times_(index(entities_.num_warps)) {
+  for (int cta = 1; cta < num_ctas; ++cta) {
+    more_shadows_.emplace_back(entities_, cta * num_warps, num_warps);
+  }
   if (!enabled_) return;
   shadow_.resize(smem_bytes);
-  shared_.resize(index(32 * num_warps));
-  own_.resize(index(32 * num_warps));
-  common_.resize(index(num_warps));
+  for (ShadowMemory& shadow : more_shadows_) shadow.resize(smem_bytes);
+  shared_.resize(index(32 * entities_.num_warps));
+  own_.resize(index(32 * entities_.num_warps));
+  common_.resize(index(entities_.num_warps));
 }
 
 void HappensBefore::reset() {
   if (!enabled_) return;
   shadow_.reset();
+  for (ShadowMemory& shadow : more_shadows_) shadow.reset();
   recent_.fill({});
   const Snapshot nothing = std::make_shared<Visibility>(empty());
   for (int warp = 0; warp < entities_.num_warps; ++warp) {
@@ -126,6 +134,15 @@ void HappensBefore::load_completed(Gathering& into, int barrier, u32 time) const
   if (enabled_) into.sum.raise(entities_.tma_load(barrier), time);
 }
 
+// Its own time is not over: that comes with its next release.
+std::shared_ptr<const Clock> HappensBefore::passed_before(int tid) const {
+  if (!enabled_) return nullptr;
+  Clock passed = shared_[index(tid)]->generic;
+  passed.join(shared_[index(tid)]->passed);
+  passed.raise(entities_.thread(tid), own_[index(tid)].time - 1);
+  return std::make_shared<const Clock>(std::move(passed));
+}
+
 // ---- what is known
 
 Knowledge HappensBefore::knowledge_of(int tid) const {
@@ -162,6 +179,11 @@ bool HappensBefore::knows(int tid, int other_tid, u32 time) const {
   return !enabled_ || knowledge_of(tid).generic(entities_.thread(other_tid), time);
 }
 
+bool HappensBefore::comes_after(int tid, int other_tid, u32 time) const {
+  return knows(tid, other_tid, time) ||
+         shared_[index(tid)]->passed[entities_.thread(other_tid)] >= time;
+}
+
 bool HappensBefore::knows_load(int tid, int barrier, u32 time) const {
   return !enabled_ || knowledge_of(tid).generic(entities_.tma_load(barrier), time);
 }
@@ -175,7 +197,8 @@ bool HappensBefore::async_proxy_knows(int tid, int other_tid, u32 time) const {
 void HappensBefore::read(int tid, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
   const u32 time = own_[index(tid)].time;
-  if (shadow_.join_reads(tid, offset, bytes, time, loc, shared_[index(tid)]->generic)) return;
+  const Clock& known = shared_[index(tid)]->generic;
+  if (shadow(offset).join_reads(tid, offset, bytes, time, loc, known)) return;
   check_read(tid, offset, bytes, loc);
 }
 
@@ -203,22 +226,27 @@ void HappensBefore::write_for(
 
 void HappensBefore::collective_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  check_of_warp(warp, {offset, bytes, entities_.collective(0), warp, time, false, false, loc});
+  const int first = first_warp(offset);
+  check_of_warp(
+      warp, {offset, bytes, entities_.collective(first), warp - first, time, false, false, loc});
 }
 
 void HappensBefore::wgmma_read(int warp, u32 time, u32 offset, u32 bytes, const Loc& loc) {
   if (!enabled_) return;
-  check_of_warp(warp, {offset, bytes, entities_.wgmma(0), warp, time, true, false, loc});
+  const int first = first_warp(offset);
+  check_of_warp(warp,
+                {offset, bytes, entities_.wgmma(first), warp - first, time, true, false, loc});
 }
 
 void HappensBefore::check_of_warp(int warp, const Access& read) {
   const Knowledge known = knowledge_of_warp(warp);
-  if (!shadow_.join_reads(read, *known.shared)) check(read, known);
+  if (!shadow(read.offset).join_reads(read, *known.shared)) check(read, known);
 }
 
 void HappensBefore::check(const Access& access, const Knowledge& known) {
+  ShadowMemory& memory = shadow(access.offset);
   const auto conflict =
-      access.is_write ? shadow_.write(access, known) : shadow_.read(access, known, check_init_);
+      access.is_write ? memory.write(access, known) : memory.read(access, known, check_init_);
   if (conflict) report_(access, *conflict);
 }
 

@@ -1,6 +1,7 @@
-// The happens-before detector of a CTA: what every thread knows, what synchronisation adds to it,
-// and the check of every shared-memory access against it. With detect_races off every function
-// returns at once.
+// The happens-before detector of a cluster: what every thread knows, what synchronisation adds to
+// it, and the check of every shared-memory access against it. With detect_races off every function
+// returns at once. An offset counts from the start of its CTA's shared memory and has the CTA's
+// rank in bits 24 and up, as addresses do.
 #pragma once
 #include <array>
 #include <functional>
@@ -22,7 +23,8 @@ class HappensBefore {
  public:
   using Report = std::function<void(const Access&, const Conflict&)>;
 
-  HappensBefore(int num_warps, u32 smem_bytes, const Options& options, Report report);
+  // `num_warps` and `smem_bytes` are those of each CTA.
+  HappensBefore(int num_ctas, int num_warps, u32 smem_bytes, const Options& options, Report report);
   void reset();
 
   const Entities& entities() const { return entities_; }
@@ -41,14 +43,20 @@ class HappensBefore {
   void collective_completed(int warp, u32 time) { collective_times_[index(warp)] = time; }
   void wgmma_completed(int warp, u32 time) { wgmma_times_[index(warp)] = time; }
   void load_completed(Gathering& into, int barrier, u32 time) const;  // TMA load, an mbarrier
+  // What has happened before `tid` issues a load for other CTAs, null without a detector: whoever
+  // sees its bytes comes after that, though it need not see what was written.
+  std::shared_ptr<const Clock> passed_before(int tid) const;
 
   u32 time_of(int tid) const { return enabled_ ? own_[index(tid)].time : 0; }
   bool knows(int tid, int other_tid, u32 time) const;
+  bool comes_after(int tid, int other_tid, u32 time) const;  // visible or not
   bool knows_load(int tid, int barrier, u32 time) const;
   bool async_proxy_knows(int tid, int other_tid, u32 time) const;
 
   // ---- accesses
-  void prefetch(u32 offset) const { shadow_.prefetch(offset); }  // one comes soon
+  void prefetch(u32 offset) const {  // one comes soon, unless the offset is bad
+    if (offset >> 24 < num_ctas_) shadow(offset).prefetch(offset);
+  }
   void read(int tid, u32 offset, u32 bytes, const Loc& loc);
   void write(int tid, u32 offset, u32 bytes, const Loc& loc);
   // By another entity on behalf of one thread (TMA, cp.async).
@@ -60,6 +68,13 @@ class HappensBefore {
 
  private:
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  // Every access asks: for the first CTA, most often the only one, without a look-up.
+  ShadowMemory& shadow(u32 offset) {
+    return offset >> 24 == 0 ? shadow_ : more_shadows_[(offset >> 24) - 1];
+  }
+  const ShadowMemory& shadow(u32 offset) const {
+    return const_cast<HappensBefore*>(this)->shadow(offset);
+  }
   Visibility empty() const { return Visibility(enabled_ ? entities_.base_count() : 0); }
   Knowledge knowledge_of(int tid) const;
   Knowledge knowledge_of_warp(int warp);
@@ -67,6 +82,7 @@ class HappensBefore {
   template <class Make>
   Snapshot combine(const Snapshot& a, const Snapshot& b, Make&& make);
   void set_shared(int tid, Snapshot snapshot);
+  int first_warp(u32 offset) const { return static_cast<int>(offset >> 24) * warps_of_cta_; }
   void check(const Access& access, const Knowledge& known);
   void check_of_warp(int warp, const Access& read);
   void check_read(int tid, u32 offset, u32 bytes, const Loc& loc);
@@ -74,7 +90,10 @@ class HappensBefore {
   bool enabled_, check_init_;
   Entities entities_;
   Report report_;
-  ShadowMemory shadow_;
+  u32 num_ctas_;
+  int warps_of_cta_;
+  ShadowMemory shadow_;                              // of CTA 0
+  std::vector<ShadowMemory> more_shadows_;           // of CTAs 1 …
   std::vector<Snapshot> shared_;                     // by thread
   std::vector<Private> own_;                         // by thread
   std::vector<u32> collective_times_, wgmma_times_;  // by warp

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <thread>
 
-#include "cta.h"
+#include "cluster.h"
 
 namespace flashjit::emu {
 
@@ -23,7 +23,8 @@ Stats launch(Dim3 grid,
              Dim3 block,
              std::size_t smem_bytes,
              const std::function<void()>& kernel,
-             const Options& options) {
+             const Options& options,
+             unsigned cluster_size) {
   const unsigned total = grid.x * grid.y * grid.z;
   std::atomic<unsigned> next{0};
   std::mutex mutex;
@@ -32,12 +33,12 @@ Stats launch(Dim3 grid,
   GlobalStores stores;
   const auto work = [&] {
     try {
-      Cta cta(grid, block, static_cast<u32>(smem_bytes), options, stores);
-      for (unsigned i; (i = next++) < total;) {
-        cta.run({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, kernel);
+      Cluster cluster(grid, block, cluster_size, static_cast<u32>(smem_bytes), options, stores);
+      for (unsigned i; (i = next.fetch_add(cluster_size)) < total;) {
+        cluster.run({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, kernel);
       }
       std::lock_guard lock(mutex);
-      sum.add(cta.stats());
+      sum.add(cluster.stats());
     } catch (...) {
       std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();

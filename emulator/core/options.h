@@ -26,15 +26,16 @@ struct Options {
   bool detect_uninitialised = true;  // needs detect_races
   bool poison = true;  // NaN in registers and shared memory owned by an asynchronous operation
   int workers = 1;     // OS threads over which CTAs are spread; 1 for exact replay
-  std::uint64_t max_steps = 400'000'000;  // of one CTA; then the kernel is taken to loop for ever
-  std::vector<std::string> warp_roles;    // by warp, for reports; "" or missing: none
-  std::vector<Region> smem_regions;       // for reports
+  std::uint64_t max_steps =
+      400'000'000;                      // of one cluster; then the kernel is taken to loop for ever
+  std::vector<std::string> warp_roles;  // by warp of a CTA, for reports; "" or missing: none
+  std::vector<Region> smem_regions;     // for reports
   std::vector<GlobalBuffer> global_buffers;  // empty: not checked; set by launch_variant()
 };
 
 // A finding. `kind` is one word for programs (race, uninitialised, bounds, alignment, arithmetic,
-// divergence, deadlock, barrier, mbarrier, wgmma, tma, registers, leak, steps, shuffle, launch),
-// what() a report for people.
+// divergence, deadlock, barrier, mbarrier, cluster, wgmma, tma, registers, leak, steps, shuffle,
+// launch), what() a report for people.
 class Failure : public std::runtime_error {
  public:
   Failure(std::string kind, const std::string& message)

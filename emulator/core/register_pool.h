@@ -1,6 +1,6 @@
-// setmaxnreg: the registers of a CTA as a pool. A launch with __launch_bounds__(n, 1) gives every
-// thread an equal share of the SM's 65536; a decrease puts registers back, an increase waits for
-// them.
+// setmaxnreg: the registers of each CTA as a pool. A launch with __launch_bounds__(n, 1) gives
+// every thread an equal share of the SM's 65536; a decrease puts registers back, an increase waits
+// for them.
 #pragma once
 #include <vector>
 
@@ -21,8 +21,11 @@ class RegisterPool {
   Context& cta_;
   Collectives& collectives_;
   std::vector<int> per_thread_;  // by warp
-  int free_ = 0;
-  std::vector<int> waiters_;  // threads
+  struct Pool {
+    int free = 0;
+    std::vector<int> waiters;  // threads
+  };
+  std::vector<Pool> pools_;  // by CTA
 };
 
 }  // namespace flashjit::emu

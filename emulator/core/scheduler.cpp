@@ -4,11 +4,12 @@
 
 namespace flashjit::emu {
 
-Scheduler::Scheduler(int num_threads, Stats& stats)
+Scheduler::Scheduler(int num_ctas, int num_threads, Stats& stats)
     : stats_(stats),
-      threads_(static_cast<std::size_t>(num_threads)),
-      warps_(static_cast<std::size_t>(num_threads / 32)) {
-  for (int i = 0; i < num_threads; ++i) fibers_.push_back(std::make_unique<Fiber>());
+      threads_(static_cast<std::size_t>(num_ctas * num_threads)),
+      warps_(threads_.size() / 32),
+      live_in_cta_(static_cast<std::size_t>(num_ctas)) {
+  for (std::size_t i = 0; i < threads_.size(); ++i) fibers_.push_back(std::make_unique<Fiber>());
 }
 
 void Scheduler::run(std::uint64_t seed,
@@ -51,6 +52,8 @@ void Scheduler::run(std::uint64_t seed,
 
 void Scheduler::start_threads(const std::function<void()>& body) {
   live_ = static_cast<int>(threads_.size());
+  const int threads_of_cta = live_ / static_cast<int>(live_in_cta_.size());
+  live_in_cta_.assign(live_in_cta_.size(), threads_of_cta);
   cancelled_ = false;
   failure_ = nullptr;
   for (WarpState& warp : warps_) warp = {~0u, static_cast<int>(random_.below(1000))};
@@ -60,6 +63,8 @@ void Scheduler::start_threads(const std::function<void()>& body) {
     thread.tid = static_cast<int>(i);
     thread.warp = thread.tid / 32;
     thread.lane = thread.tid % 32;
+    thread.cta = thread.tid / threads_of_cta;
+    thread.index_in_cta = thread.tid % threads_of_cta;
     fibers_[i]->start([this, &thread, &body] {
       try {
         if (!cancelled_) body();
@@ -69,6 +74,7 @@ void Scheduler::start_threads(const std::function<void()>& body) {
       }
       thread.state = Thread::kDone;
       --live_;
+      --live_in_cta_[static_cast<std::size_t>(thread.cta)];
     });
   }
 }

@@ -1,6 +1,6 @@
-// Runs the fibers of one CTA on one OS thread, in an order that the seed chooses. Owns the threads,
-// who is ready and who waits for what; asynchronous hardware (TMA, wgmma, cp.async) registers
-// itself and gets a step of its own at random moments.
+// Runs the fibers of one cluster of CTAs on one OS thread, in an order that the seed chooses. Owns
+// the threads, who is ready and who waits for what; asynchronous hardware (TMA, wgmma, cp.async)
+// registers itself and gets a step of its own at random moments.
 #pragma once
 #include <exception>
 #include <functional>
@@ -17,8 +17,9 @@
 namespace flashjit::emu {
 
 struct Thread {
-  int tid = 0, warp = 0, lane = 0;
-  u32 meetings = 0;  // operations of its warp and bar.syncs that it has come out of
+  int tid = 0, warp = 0, lane = 0;  // counted through the cluster
+  int cta = 0, index_in_cta = 0;    // its rank, and the thread counted there
+  u32 meetings = 0;                 // operations of its warp and bar.syncs that it has come out of
   enum State { kReady, kBlocked, kDone } state = kReady;
   // What it waits for while blocked; `id` is a barrier's number or address.
   const char* wait_what = "";
@@ -36,7 +37,7 @@ class AsyncUnit {
 
 class Scheduler {
  public:
-  Scheduler(int num_threads, Stats& stats);
+  Scheduler(int num_ctas, int num_threads, Stats& stats);  // threads of each
 
   void add_unit(AsyncUnit* unit) { units_.push_back(unit); }
   // Runs `body` in every thread to its end. Throws what a thread or a unit throws, a Failure when
@@ -58,6 +59,7 @@ class Scheduler {
   void preemption_point();
 
   std::vector<Thread>& threads() { return threads_; }
+  bool has_ended(int cta) const { return live_in_cta_[static_cast<std::size_t>(cta)] == 0; }
   int num_warps() const { return static_cast<int>(warps_.size()); }
   Random& random() { return random_; }
   std::uint64_t steps() const { return steps_; }
@@ -85,6 +87,7 @@ class Scheduler {
   Random random_;
   Thread* current_ = nullptr;
   int live_ = 0;
+  std::vector<int> live_in_cta_;
   bool cancelled_ = false;
   std::exception_ptr failure_;
   std::uint64_t steps_ = 0, max_steps_ = 0;

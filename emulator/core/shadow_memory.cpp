@@ -94,7 +94,7 @@ void ShadowMemory::split(std::size_t line, u32 shift) {
 
 template <class Visit>
 std::optional<Conflict> ShadowMemory::for_each_cell(const Access& access, Visit&& visit) {
-  const std::size_t first_line = access.offset / kLineBytes;
+  const std::size_t first_line = line_of(access.offset);
   if ((access.offset % kLineBytes | (access.bytes ^ kLineBytes)) == 0) {  // most are one line
     refresh(first_line);
     if (cells_[first_line].shift == 4) return visit(first_line, access.offset);
@@ -102,7 +102,7 @@ std::optional<Conflict> ShadowMemory::for_each_cell(const Access& access, Visit&
   const u32 end = access.offset + access.bytes;
   const u32 shift_of_part = (access.offset | access.bytes) % 4 == 0 ? 2 : 1;
   for (u32 at = access.offset / kLineBytes * kLineBytes; at < end; at += kLineBytes) {
-    const std::size_t line = at / kLineBytes;
+    const std::size_t line = line_of(at);
     refresh(line);
     const bool covered = access.offset <= at && at + kLineBytes <= end;
     if (!covered && cells_[line].shift > shift_of_part) split(line, shift_of_part);
@@ -185,7 +185,7 @@ void ShadowMemory::begin_thread_reads(std::size_t cell,
   ThreadReads& reads = cells_[cell].threads;
   if (known.shared->everybody >= reads.clock) reads.warps = 0;
   for (; reads.warps != 0; reads.warps &= reads.warps - 1) {
-    const int warp = std::countr_zero(reads.warps), first = entities_.thread(32 * warp);
+    const int warp = std::countr_zero(reads.warps), first = thread_of(warp);
     if (const u32 unknown = known.unknown(first, lanes(cell, warp), reads.clock)) {
       put_first(details_[cell].first, {first, reads.clock, unknown, -1, reads.loc});
     }
@@ -198,7 +198,7 @@ void ShadowMemory::add_reader(std::size_t cell, const Access& access, const Know
     if (!cells_[cell].threads.match(access.clock, access.loc)) {
       begin_thread_reads(cell, access, known);
     }
-    add_thread(cell, access.entity - entities_.thread(0) + access.lane);
+    add_thread(cell, access.entity - thread_of(0) + access.lane);
     return;
   }
   const u32 bit = 1u << access.lane;
@@ -219,7 +219,7 @@ std::optional<Conflict> ShadowMemory::conflict_with_readers(std::size_t cell,
   const ThreadReads& reads = cells_[cell].threads;
   const bool all_known = known.shared->everybody >= reads.clock;
   for (u32 warps = all_known ? 0 : reads.warps; warps != 0; warps &= warps - 1) {
-    const int warp = std::countr_zero(warps), first = entities_.thread(32 * warp);
+    const int warp = std::countr_zero(warps), first = thread_of(warp);
     if (const u32 unknown = known.unknown(first, lanes(cell, warp), reads.clock)) {
       return conflict(first, unknown, reads.loc);
     }

@@ -1,5 +1,5 @@
-// For every byte of shared memory: who wrote it last and who has read it since. Cells cover 16
-// bytes, the unit of ldmatrix, TMA and wgmma, and split into cells of four or two bytes where
+// For every byte of a CTA's shared memory: who wrote it last and who has read it since. Cells cover
+// 16 bytes, the unit of ldmatrix, TMA and wgmma, and split into cells of four or two bytes where
 // single elements are accessed; a whole write joins them again.
 #pragma once
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace flashjit::emu {
 
 // An access by entity `entity` + `lane` at its time `clock`. Entities of a kind are neighbours, and
 // often read at the same time: threads are given as their warp's first thread and a lane, the
-// hardware of a warp as that of warp 0 and the warp; their reads then share a record.
+// hardware of a warp as that of the CTA's first and the warp; their reads then share a record.
 struct Access {
   u32 offset = 0, bytes = 0;  // from the start of shared memory
   int entity = 0;
@@ -36,32 +36,36 @@ struct Conflict {
 
 class ShadowMemory {
  public:
-  explicit ShadowMemory(const Entities& entities)
-      : entities_(entities), more_warps_(std::max(0, entities.num_warps - kWarpsInCell)) {}
+  // Of a CTA whose threads are `num_warps` warps from `first_warp` on: only they read it.
+  ShadowMemory(const Entities& entities, int first_warp, int num_warps)
+      : entities_(entities),
+        first_thread_(32 * first_warp),
+        more_warps_(std::max(0, num_warps - kWarpsInCell)) {}
+  explicit ShadowMemory(const Entities& entities) : ShadowMemory(entities, 0, entities.num_warps) {}
   void resize(u32 bytes);
   // Forgets everything, in constant time.
   void reset();
 
   // Of what a check of this byte will ask for.
   void prefetch(u32 offset) const {
-    const std::size_t line = offset / kLineBytes;
+    const std::size_t line = line_of(offset);
     if (line < num_lines_) __builtin_prefetch(&cells_[line], 1);
   }
   // Whether a thread's read could be entered at once: as one more of the reads that stand there
   // already, with nothing to report. Else it is read()'s turn.
   bool join_reads(int tid, u32 offset, u32 bytes, u32 clock, const Loc& loc, const Clock& known) {
-    const std::size_t line = offset / kLineBytes;
+    const std::size_t line = line_of(offset);
     Cell& cell = cells_[line];
     if ((offset % kLineBytes | (bytes ^ kLineBytes)) != 0 || cell.epoch != epoch_ ||
         !cell.threads.match(clock, loc) || known[cell.write_entity] < cell.write_clock) {
       return false;
     }
-    add_thread(line, tid);
+    add_thread(line, tid - first_thread_);
     return true;
   }
   // The same for the hardware, which reads lines: one more warp at the time that stands there.
   bool join_reads(const Access& access, const Visibility& known) {
-    const std::size_t line = access.offset / kLineBytes;
+    const std::size_t line = line_of(access.offset);
     const Cell& cell = cells_[line];
     Reader& first = details_[line].first;
     if ((access.offset % kLineBytes | (access.bytes ^ kLineBytes)) != 0 || cell.epoch != epoch_ ||
@@ -80,6 +84,8 @@ class ShadowMemory {
  private:
   static constexpr u32 kLineBytes = 16, kMaxCells = kLineBytes / 2;
   static constexpr int kWarpsInCell = 8;
+  // Bits 24 and up of an offset are the CTA's rank.
+  static std::size_t line_of(u32 offset) { return offset % (1u << 24) / kLineBytes; }
 
   // Reads by any threads of the CTA, all at one time of theirs and on one line of the kernel: what
   // a tile gets between two barriers.
@@ -133,6 +139,8 @@ class ShadowMemory {
     return more_lanes_[cell * static_cast<std::size_t>(more_warps_) +
                        static_cast<std::size_t>(warp - kWarpsInCell)];
   }
+  int thread_of(int warp) const { return entities_.thread(first_thread_ + 32 * warp); }
+  // `tid` and the warps of a cell are counted in the CTA.
   void add_thread(std::size_t cell, int tid) {
     u32& seen = cells_[cell].threads.warps;
     const int warp = tid >> 5;
@@ -152,6 +160,7 @@ class ShadowMemory {
                                                 const Knowledge& known);
 
   Entities entities_;
+  int first_thread_;
   int more_warps_;  // whose lanes do not fit in a cell
   std::size_t num_lines_ = 0;
   std::vector<Cell> cells_;        // of the lines, then kMaxCells for each split line

@@ -27,6 +27,13 @@ struct TensorMapFields {
   Swizzle swizzle = Swizzle::kNone;
 
   u32 row_bytes() const { return u32{box[0]} * element_bytes; }
+  // From a row of the box to the next one in shared memory: with a swizzle its whole span, also
+  // where rows are shorter.
+  u32 pitch() const {
+    constexpr u32 kSpan[] = {0, 32, 64, 128};
+    return swizzle == Swizzle::kNone ? row_bytes() : kSpan[static_cast<int>(swizzle)];
+  }
+  u32 smem_bytes() const { return pitch() * num_rows(); }  // of which a load writes box_bytes()
   u32 num_rows() const { return u32{box[1]} * box[2] * box[3] * box[4]; }
   u32 box_bytes() const { return row_bytes() * num_rows(); }
 };

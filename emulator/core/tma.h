@@ -1,11 +1,11 @@
-// The tensor memory accelerator: loads that complete on an mbarrier, stores that complete by bulk
-// groups, boxes of up to five dimensions. An operation takes effect at a random moment; the
-// destination of a load is poisoned until then.
+// The tensor memory accelerator: loads that complete on an mbarrier, into one CTA or several,
+// stores that complete by bulk groups, boxes of up to five dimensions. An operation takes effect at
+// a random moment; the destination of a load is poisoned until then.
 #pragma once
 #include <vector>
 
-#include "barriers.h"
 #include "global_stores.h"
+#include "mbarriers.h"
 #include "tensor_map.h"
 
 namespace flashjit::emu {
@@ -17,9 +17,12 @@ class Tma final : public AsyncUnit {
     cta.scheduler.add_unit(this);
   }
   void reset();
-  void begin_cta(unsigned number) { cta_number_ = number; }
+  void begin_ctas(unsigned first_number) { first_cta_ = first_number; }
 
   void load(u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc);
+  // Into every CTA of the cluster whose bit is set in `ctas`, each with a load of its own.
+  void load_multicast(
+      u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], u32 ctas, const Loc& loc);
   void store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc);
   void commit(const Loc& loc);
   void wait(int keep, const Loc& loc);  // bulk groups
@@ -48,16 +51,20 @@ class Tma final : public AsyncUnit {
     Loc last_loc;                    // of a store
   };
   Groups& groups_of_thread(const char* op, const Loc& loc);
-  TensorMapFields checked(const TensorMap* map, u32 smem, const Loc& loc);
+  TensorMapFields checked(const TensorMap* map, const Loc& loc);
+  void begin_load(Operation op, bool multicast);
   void execute(const Operation& operation);
   void check_stored_once(const Operation& operation);
+  // part(shared address, bytes): what the operation touches, without the gaps between short rows
+  template <class Part>
+  static void for_each_part(const Operation& operation, Part&& part);
   template <class Row>
   static void for_each_row(const Operation& operation, Row&& row);
 
   Context& cta_;
   MBarriers& mbarriers_;
-  GlobalStores& stores_;  // of the launch
-  unsigned cta_number_ = 0;
+  GlobalStores& stores_;    // of the launch
+  unsigned first_cta_ = 0;  // of the cluster: its number in the grid
   std::vector<Operation> pending_;
   std::vector<Groups> groups_;  // by warp
 };

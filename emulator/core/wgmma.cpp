@@ -14,7 +14,8 @@ u32 bits_of(float x) { return std::bit_cast<u32>(x); }
 void Wgmma::reset() {
   warps_.clear();
   warps_.resize(static_cast<std::size_t>(cta_.scheduler.num_warps()));
-  warpgroups_.assign((warps_.size() + 3) / 4, Warpgroup{});
+  const auto of_cta = static_cast<std::size_t>(cta_.warps_of_cta() + 3) / 4;
+  warpgroups_.assign(static_cast<std::size_t>(cta_.num_ctas()) * of_cta, Warpgroup{});
   waiting_ = 0;
 }
 
@@ -86,7 +87,7 @@ void Wgmma::check_uniform(const std::array<WgmmaArgs*, 32>& all, const Loc& loc)
       cta_.fail("wgmma", "a descriptor or scale-d differs between lanes", loc);
     }
   }
-  Warpgroup& group = warpgroups_[static_cast<std::size_t>(cta_.warp()) / 4];
+  Warpgroup& group = warpgroup();
   const u64 number = warp().issued++;
   if (number == group.first + group.log.size()) {
     group.log.push_back({first.desc_a, first.desc_b, loc});
@@ -106,10 +107,17 @@ void Wgmma::check_uniform(const std::array<WgmmaArgs*, 32>& all, const Loc& loc)
   }
 }
 
+Wgmma::Warpgroup& Wgmma::warpgroup() {
+  const int of_cta = (cta_.warps_of_cta() + 3) / 4;
+  const int index = cta_.cta() * of_cta + cta_.warp_in_cta(cta_.warp()) / 4;
+  return warpgroups_[static_cast<std::size_t>(index)];
+}
+
+// The start address has too few bits for a rank: it is the own CTA's.
 MatrixDescriptor Wgmma::decode(u64 desc, const Loc& loc) {
   if (desc >> 49 & 7) cta_.fail("wgmma", "descriptor: a base offset is not modelled", loc);
   constexpr Swizzle kModes[] = {Swizzle::kNone, Swizzle::k128B, Swizzle::k64B, Swizzle::k32B};
-  return {static_cast<u32>(desc & 0x3FFF) << 4,
+  return {Context::with_rank(static_cast<u32>(desc & 0x3FFF) << 4, cta_.cta()),
           static_cast<u32>(desc >> 16 & 0x3FFF) << 4,
           static_cast<u32>(desc >> 32 & 0x3FFF) << 4,
           kModes[desc >> 62]};

@@ -83,6 +83,10 @@ class Wgmma final : public AsyncUnit {
   };
 
   Warp& warp() { return warps_[static_cast<std::size_t>(cta_.warp())]; }
+  Warpgroup& warpgroup();
+  u32 first_row(const Operation& op) const {
+    return static_cast<u32>(cta_.warp_in_cta(op.warp)) % 4 * 16;
+  }
   void check_uniform(const std::array<WgmmaArgs*, 32>& all, const Loc& loc);
   MatrixDescriptor decode(u64 desc, const Loc& loc);
   void record_reads(const Operation& op);

@@ -44,7 +44,7 @@ void Wgmma::record_reads(const Operation& op) {
     cta_.smem(addr, 16, 16, op.loc);
     cta_.order.wgmma_read(op.warp, time, Context::offset_of(addr), 16, op.loc);
   };
-  const u32 n = 2 * static_cast<u32>(op.args.num_d), row0 = static_cast<u32>(op.warp) % 4 * 16;
+  const u32 n = 2 * static_cast<u32>(op.args.num_d), row0 = first_row(op);
   for (u32 row = 0; row < n; row += op.args.trans_b ? 8 : 1) {
     for (u32 k = 0; k < 16; k += op.args.trans_b ? 1 : 8) {
       read(op.args.trans_b ? op.b.mn_major(row, k) : op.b.k_major(row, k));
@@ -68,7 +68,7 @@ void Wgmma::execute(Operation& op) {
   } else {
     for (u32 i = 0; i < 16; ++i) {
       for (u32 k = 0; k < 16; k += 8) {
-        const u32 addr = op.a.k_major(static_cast<u32>(op.warp) % 4 * 16 + i, k);
+        const u32 addr = op.a.k_major(first_row(op) + i, k);
         std::memcpy(e, cta_.smem(addr, 16, 16, op.loc), 16);
         for (u32 j = 0; j < 8; ++j) a[i][k + j] = to_float(dtype, e[j]);
       }

@@ -3,12 +3,14 @@
 #pragma once
 #include "attention/mask.cuh"
 #include "attention/scheduler.cuh"
+#include "sm90/plan.h"
 
 namespace flashjit {
 
 // Causal: sections of (batch, head) pairs whose K and V stay in L2 together, the longest tiles of a
 // section first; the last section is large enough (about 512 tiles) that the launch ends on short
 // tiles. Without a mask: all whole tiles first, then the short last tile of every head.
+// A cluster takes one tile of sm90_tile_rows() rows, of which each CTA computes its block_m.
 template <KernelConfig kConfig>
 __device__ __forceinline__ TileCoord decode_scheduled_tile(const Sm90FwdParams& params, int tile) {
   const TileSchedule& schedule = params.schedule;
@@ -30,7 +32,7 @@ __device__ __forceinline__ TileCoord decode_scheduled_tile(const Sm90FwdParams& 
     pair = first + rank - longest_first * width;
     m_block = num_m_blocks - 1 - longest_first;
   } else {
-    const int whole = params.fwd.seqlen_q / kConfig.tiling.block_m;  // tiles of a head
+    const int whole = params.fwd.seqlen_q / sm90_tile_rows(kConfig.tiling);  // tiles of a head
     const int num_whole = whole * num_pairs;
     pair = tile < num_whole ? tile / whole : tile - num_whole;
     m_block = tile < num_whole ? tile - pair * whole : whole;

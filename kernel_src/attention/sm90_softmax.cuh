@@ -4,7 +4,9 @@
 //
 // State: `offset` is what every score is measured against, in the exponent: P = exp2(s·c − offset),
 // c = softmax_scale_log2 > 0; −inf while a row has seen no key. Sums are this thread's columns only
-// until row_sums(). With row_sum_by_mma they come from P·V's extra columns instead.
+// until row_sums(). With row_sum_by_mma they come from P·V's extra columns instead. P goes to an
+// Sm90Probs (sm90/probs.cuh), 16 keys at a time. `visible`: how many keys a thread's two rows have
+// seen at the end of the step; read in masked steps.
 #pragma once
 #include "attention/softmax.cuh"
 
@@ -24,13 +26,13 @@ struct RowOffsets {
   template <int kOSize>
   __device__ __forceinline__ void raise(const float (&row_max)[2],
                                         float scale_log2,
-                                        float headroom,
+                                        const float (&headroom)[2],
                                         float (&o)[kOSize]) {
     float factor[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float raised =
-          ptx::max_f32(__fmaf_rn(quad_max(row_max[r]), scale_log2, headroom), offset[r]);
+          ptx::max_f32(__fmaf_rn(quad_max(row_max[r]), scale_log2, headroom[r]), offset[r]);
       factor[r] = offset[r] == kNegInf ? 0.0f : ptx::exp2_approx(offset[r] - raised);
       offset[r] = raised;
       row_sum[r] *= factor[r];
@@ -56,24 +58,25 @@ __device__ __forceinline__ void thread_max_ilp(const float (&s)[kSize], float (&
   }
 }
 
-// P from S under the given offsets, in the registers of wgmma's A operand. Returns the OR of all
-// packed pairs; adds to `sum` if kSum.
-template <Dtype kDtype, bool kSum, int kSSize>
+// P from S under the given offsets. Returns the OR of all packed pairs; adds to `sum` if kSum.
+template <Dtype kDtype, bool kSum, int kSSize, class Probs>
 __device__ __forceinline__ u32 exponentiate_packed(const float (&s)[kSSize],
                                                    float scale_log2,
                                                    float offset0,
                                                    float offset1,
                                                    float (&sum)[2],
-                                                   u32 (&p)[kSSize / 8][4]) {
+                                                   Probs& probs) {
   u32 any_bits = 0;
+  u32 fragment[4];
 #pragma unroll
   for (int i = 0; i < kSSize / 2; ++i) {
     const float offset = i % 2 ? offset1 : offset0;
     const float lo = ptx::exp2_approx(__fmaf_rn(s[2 * i], scale_log2, -offset));
     const float hi = ptx::exp2_approx(__fmaf_rn(s[2 * i + 1], scale_log2, -offset));
     if constexpr (kSum) sum[i % 2] += lo + hi;
-    p[i / 4][i % 4] = ptx::pack<kDtype>(lo, hi);
-    any_bits |= p[i / 4][i % 4];
+    fragment[i % 4] = ptx::pack<kDtype>(lo, hi);
+    any_bits |= fragment[i % 4];
+    if (i % 4 == 3) probs.set(i / 4, fragment);
   }
   return any_bits;
 }
@@ -105,12 +108,15 @@ struct Sm90Softmax<Rescale::kEager, kDtype, kSum> : RowOffsets {
     }
   }
 
-  template <bool kMasked, bool kRaise, int kSSize, int kOSize>
-  __device__ __forceinline__ void update(const float (&s)[kSSize],
-                                         float,
-                                         float (&o)[kOSize],
-                                         u32 (&p)[kSSize / 8][4]) {
-    pack_probs<kDtype>(p, s);
+  template <bool kMasked, bool kRaise, int kSSize, int kOSize, class Probs>
+  __device__ __forceinline__ void update(
+      const float (&s)[kSSize], const int (&)[2], float, float (&o)[kOSize], Probs& probs) {
+#pragma unroll
+    for (int step = 0; step < kSSize / 8; ++step) {
+      u32 fragment[4];
+      pack_slice<kDtype>(fragment, s, step);
+      probs.set(step, fragment);
+    }
     rescale(o, factor);
   }
 };
@@ -126,21 +132,22 @@ struct Sm90Softmax<Rescale::kLazy, kDtype, kSum> : RowOffsets {
     thread_max_ilp(s, row_max);
   }
 
-  template <bool kMasked, bool kRaise, int kSSize, int kOSize>
+  template <bool kMasked, bool kRaise, int kSSize, int kOSize, class Probs>
   __device__ __forceinline__ void update(const float (&s)[kSSize],
+                                         const int (&)[2],
                                          float scale_log2,
                                          float (&o)[kOSize],
-                                         u32 (&p)[kSSize / 8][4]) {
+                                         Probs& probs) {
     // −inf + inf = NaN is no rise: a row that still sees nothing.
     const bool rise = __fmaf_rn(row_max[0], scale_log2, -offset[0]) > kLazyThreshold ||
                       __fmaf_rn(row_max[1], scale_log2, -offset[1]) > kLazyThreshold;
-    if (__any_sync(0xffffffffu, rise)) raise(row_max, scale_log2, 0.0f, o);
+    if (__any_sync(0xffffffffu, rise)) raise(row_max, scale_log2, {0.0f, 0.0f}, o);
     exponentiate_packed<kDtype, kSum>(s,
                                       scale_log2,
                                       kMasked ? finite(0) : offset[0],
                                       kMasked ? finite(1) : offset[1],
                                       row_sum,
-                                      p);
+                                      probs);
   }
 };
 
@@ -154,31 +161,43 @@ template <Dtype kDtype, bool kSum>
 struct Sm90Softmax<Rescale::kOptimistic, kDtype, kSum> : RowOffsets {
   // A new offset stands this much above the maximum, so P starts at 2^-headroom and reaches 2 when
   // the maximum has grown by 2^(headroom + 1). fp16 has no small exponents to give: P would lose
-  // bits below 2^-14, so its headroom is less.
+  // bits below 2^-14, so its headroom is less; but not for rows that have seen few keys, whose
+  // maximum is about to grow while little is summed yet (head_dim 128, causal: +2 %).
   static constexpr float kHeadroom = kDtype == Dtype::kBf16 ? 8.0f : 4.0f;
+  static constexpr float kFirstHeadroom = 8.0f;
+  static constexpr int kFewKeys = 16;
   static constexpr u32 kTwoOrMore = 0x40004000u;
+
+  static __device__ __forceinline__ float headroom_of(int visible_keys) {
+    return visible_keys < kFewKeys ? kFirstHeadroom : kHeadroom;
+  }
 
   template <int kSSize>
   __device__ __forceinline__ void prepare(float (&)[kSSize], float) {}
 
-  template <bool kMasked, bool kRaise, int kSSize, int kOSize>
+  template <bool kMasked, bool kRaise, int kSSize, int kOSize, class Probs>
   __device__ __forceinline__ void update(const float (&s)[kSSize],
+                                         const int (&visible)[2],
                                          float scale_log2,
                                          float (&o)[kOSize],
-                                         u32 (&p)[kSSize / 8][4]) {
+                                         Probs& probs) {
     float sum[2] = {0.0f, 0.0f};
     bool redo = kRaise;
     if constexpr (!kRaise) {
       const u32 any_bits =
-          exponentiate_packed<kDtype, kSum>(s, scale_log2, offset[0], offset[1], sum, p);
+          exponentiate_packed<kDtype, kSum>(s, scale_log2, offset[0], offset[1], sum, probs);
       redo = __any_sync(0xffffffffu, (any_bits & kTwoOrMore) != 0);
     }
     if (redo) {
       float row_max[2];
       thread_max_ilp(s, row_max);
-      raise(row_max, scale_log2, kHeadroom, o);
+      if constexpr (kRaise) {
+        raise(row_max, scale_log2, {headroom_of(visible[0]), headroom_of(visible[1])}, o);
+      } else {
+        raise(row_max, scale_log2, {kHeadroom, kHeadroom}, o);
+      }
       sum[0] = sum[1] = 0.0f;
-      exponentiate_packed<kDtype, kSum>(s, scale_log2, finite(0), finite(1), sum, p);
+      exponentiate_packed<kDtype, kSum>(s, scale_log2, finite(0), finite(1), sum, probs);
     }
     row_sum[0] += sum[0];
     row_sum[1] += sum[1];

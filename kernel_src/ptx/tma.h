@@ -1,4 +1,6 @@
-// Bulk tensor copies (TMA), sm_90. Coordinates are in elements, innermost first.
+// Bulk tensor copies (TMA), sm_90. Coordinates are in elements, innermost first. Rows of a box lie
+// one swizzle span (128 bytes) apart also where they are shorter; a load leaves the rest of the
+// span as it was (CUDA Programming Guide, "TMA Swizzle"; seen on an H100).
 #pragma once
 #include "types.h"
 
@@ -31,8 +33,35 @@ __device__ __forceinline__ void tma_load_5d(
       "l"(l2_policy)
       : "memory");
 }
-// The same, shared to global; elements outside of the tensor are not written. Completion by bulk
-// groups.
+// The same into every CTA of the cluster whose bit in `ctas` is set: `dst` and `bar` stand for the
+// same places in each, and the bytes count at each one's barrier.
+__device__ __forceinline__ void tma_load_5d_multicast(u32 dst,
+                                                      const TensorMap* map,
+                                                      u32 bar,
+                                                      int c0,
+                                                      int c1,
+                                                      int c2,
+                                                      int c3,
+                                                      int c4,
+                                                      u32 ctas,
+                                                      u64 l2_policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::"
+      "cluster.L2::cache_hint "
+      "[%0], [%1, {%3, %4, %5, %6, %7}], [%2], %8, %9;" ::"r"(dst),
+      "l"(map),
+      "r"(bar),
+      "r"(c0),
+      "r"(c1),
+      "r"(c2),
+      "r"(c3),
+      "r"(c4),
+      "h"(static_cast<unsigned short>(ctas)),
+      "l"(l2_policy)
+      : "memory");
+}
+// The same, shared to global; elements outside of the tensor are not written.
+// Completion by bulk groups.
 __device__ __forceinline__ void tma_store_5d(
     const TensorMap* map, u32 src, int c0, int c1, int c2, int c3, int c4) {
   asm volatile(

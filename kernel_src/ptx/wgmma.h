@@ -2,8 +2,8 @@
 // and wgmma_rs need one literal operand list per shape, so runtime/wgmma_source writes just the
 // shapes that a variant uses, as "ptx/wgmma_ops.h"; N is 2R:
 //
-//   // D[64 x N] = A[64 x 16·count] · B[16·count x N], A and B in shared memory.
-//   template <Dtype kDtype, bool kTransB, bool kAccumulate = false, class Steps, int R>
+//   // D[64 x N] (+)= A[64 x 16·count] · B[16·count x N], A and B in shared memory.
+//   template <Dtype kDtype, bool kTransB, bool kAccumulate, class Steps, int R>
 //   void wgmma_ss(float (&d)[R], u64 desc_a, u64 desc_b);
 //   // D += A · B with A in registers.
 //   template <Dtype kDtype, bool kTransB, bool kAccumulate = true, class Steps, int R>

@@ -15,28 +15,34 @@ namespace flashjit {
 // stride of both operand kinds. 1 in bits 62 and 63: the 128-byte swizzle.
 inline constexpr u32 kDescriptorHigh = 1024 / 16 | 1u << 30;
 
-// Operand whose rows run along the tile's rows (Q and K): the leading offset is not used.
-__device__ __forceinline__ u32 row_descriptor(u32 addr) { return addr / 16 | 1u << 16; }
+// The address in this CTA's shared memory: what stands above it is the rank in the cluster.
+__device__ __forceinline__ u32 descriptor_address(u32 addr) { return (addr & 0x3FFFF) / 16; }
+// Operand whose rows run along the tile's rows (Q, K and P): the leading offset is not used.
+__device__ __forceinline__ u32 row_descriptor(u32 addr) {
+  return descriptor_address(addr) | 1u << 16;
+}
 // Operand that is read transposed (V): the leading offset leads from panel to panel.
 __device__ __forceinline__ u32 transposed_descriptor(u32 addr, u32 panel_bytes) {
-  return addr / 16 | panel_bytes / 16 << 16;
+  return descriptor_address(addr) | panel_bytes / 16 << 16;
 }
 __device__ __forceinline__ u64 full_descriptor(u32 low) { return u64(kDescriptorHigh) << 32 | low; }
 
+// From the descriptor of a tile's first 16 columns to that of step i, in panels of `panel_rows`.
+constexpr u32 column_step(int i, int panel_rows) {
+  return u32(i / 4 * panel_rows * kPanelRowBytes / 16 + i % 4 * 2);
+}
 // Along head_dim_qk in steps of 16 columns.
 template <KernelConfig kConfig>
 struct ScoreSteps {
   static constexpr int kCount = ceil_div(kConfig.problem.head_dim_qk, 16);
-  static constexpr u32 column(int i, int panel_rows) {
-    return u32(i / 4 * panel_rows * kPanelRowBytes / 16 + i % 4 * 2);
-  }
-  static constexpr u32 a(int i) { return column(i, kConfig.tiling.block_m); }
-  static constexpr u32 b(int i) { return column(i, kConfig.tiling.block_n); }
+  static constexpr u32 a(int i) { return column_step(i, kConfig.tiling.block_m); }
+  static constexpr u32 b(int i) { return column_step(i, kConfig.tiling.block_n); }
 };
 // Along the block in steps of 16 keys.
 template <KernelConfig kConfig>
 struct OutputSteps {
   static constexpr int kCount = kConfig.tiling.block_n / 16;
+  static constexpr u32 a(int i) { return column_step(i, kWarpgroupRows); }
   static constexpr u32 b(int i) { return u32(i * (16 * kPanelRowBytes / 16)); }
 };
 
@@ -49,7 +55,7 @@ __device__ __forceinline__ void gemm_scores(float (&acc)[kSize], u32 q_desc, u32
   ptx::wgmma_commit();
 }
 
-// O += P · V: acc [64 x head_dim_v (+ 8)].
+// O += P · V: acc [64 x head_dim_v (+ 8)]; P from registers, or by its descriptor.
 template <KernelConfig kConfig, int kSize, int kSteps>
 __device__ __forceinline__ void gemm_output(float (&acc)[kSize],
                                             const u32 (&probs)[kSteps][4],
@@ -57,6 +63,13 @@ __device__ __forceinline__ void gemm_output(float (&acc)[kSize],
   ptx::wgmma_fence();
   ptx::wgmma_rs<kConfig.problem.dtype, true, true, OutputSteps<kConfig>>(
       acc, probs, full_descriptor(v_desc));
+  ptx::wgmma_commit();
+}
+template <KernelConfig kConfig, int kSize>
+__device__ __forceinline__ void gemm_output(float (&acc)[kSize], u32 probs_desc, u32 v_desc) {
+  ptx::wgmma_fence();
+  ptx::wgmma_ss<kConfig.problem.dtype, true, true, OutputSteps<kConfig>>(
+      acc, full_descriptor(probs_desc), full_descriptor(v_desc));
   ptx::wgmma_commit();
 }
 

@@ -11,6 +11,8 @@
 //   k_full[s]    producer, then TMA                       consumers   1, and the bytes of K
 //   k_empty[s]   lane 0 of every consumer warp            producer    4 · warpgroups
 //   v_full[s], v_empty[s]: the same for V
+//                In a cluster one CTA loads K and another V, for all: every CTA has its own full
+//                barriers, and the consumers of all arrive at the loader's empty ones.
 //   named 1 + w  ping-pong: warpgroup w − 1               warpgroup w 256
 //   named 5 + w  warpgroup w, around its staging of O     warpgroup w 128
 //
@@ -23,6 +25,7 @@
 #include "sm90/epilogue.cuh"
 #include "sm90/gemm.cuh"
 #include "sm90/masked_values.cuh"
+#include "sm90/probs.cuh"
 
 namespace flashjit {
 
@@ -49,7 +52,7 @@ struct Sm90Consumer {
   struct Accumulators {
     float s[kScoreRegs];
     float o[kOutputRegs];
-    u32 p[kBlockN / 16][4];
+    Sm90Probs<kConfig> p;
   };
 
   const Sm90FwdParams& params;
@@ -63,6 +66,9 @@ struct Sm90Consumer {
   u32 q_desc = 0;
   u32 k_desc = row_descriptor(smem.k(0));
   u32 v_desc = transposed_descriptor(smem.v(0), kVPanelStride);
+  u32 probs_desc = row_descriptor(smem.probs(warpgroup));  // probs_in_smem
+  Smem k_loader = smem.in_cta(kKLoader);                   // for the barriers that are another's
+  Smem v_loader = smem.in_cta(kVLoader);
   int kv_position = 0;  // in the K/V ring, of the tile's first block
   int q_position = 0;   // in the ring of Q buffers, of the next tile
   u32 q_stage = 0;
@@ -72,18 +78,23 @@ struct Sm90Consumer {
   int num_full = 0;    // of these, the ones without a mask
   int row_limit[2];    // keys that this thread's two rows see
 
-  // P·V's extra columns come from the panel of ones: it stands where the panel after V's would, by
-  // a panel stride that shrinks as the ring's stage moves up.
+  // With a panel of ones P·V's extra columns come from there: it stands where the panel after V's
+  // would, by a panel stride that shrinks as the ring's stage moves up.
   static constexpr u32 kVPanelStride =
-      kTiling.row_sum_by_mma ? Smem::kPlan.at(SmemRegion::kOnes) - Smem::kPlan.at(SmemRegion::kV)
-                             : kBlockN * kPanelRowBytes;
+      sm90_ones_in_panel(kConfig)
+          ? Smem::kPlan.at(SmemRegion::kOnes) - Smem::kPlan.at(SmemRegion::kV)
+          : kBlockN * kPanelRowBytes;
   static constexpr u32 kVStageStep =
-      Smem::kVBytes / 16 * (kTiling.row_sum_by_mma ? 1u - (1u << 16) : 1u);
+      Smem::kVBytes / 16 * (sm90_ones_in_panel(kConfig) ? 1u - (1u << 16) : 1u);
 
   // ---- barriers
 
   __device__ __forceinline__ void release(u32 bar) const {
-    if (lane == 0) ptx::mbarrier_arrive(bar);
+    if constexpr (kTiling.cluster_size == 1) {
+      if (lane == 0) ptx::mbarrier_arrive(bar);
+    } else {
+      if (lane == 0) ptx::mbarrier_arrive_cluster(bar);
+    }
   }
   __device__ __forceinline__ void wait_k(int position) const {
     wait_barrier(smem.k_full(KvRing::stage(position)), KvRing::phase(position));
@@ -91,11 +102,12 @@ struct Sm90Consumer {
   __device__ __forceinline__ void wait_v(int position) const {
     wait_barrier(smem.v_full(KvRing::stage(position)), KvRing::phase(position));
   }
+  // To the CTA that loads K, or V.
   __device__ __forceinline__ void release_k(int position) const {
-    release(smem.k_empty(KvRing::stage(position)));
+    release(k_loader.k_empty(KvRing::stage(position)));
   }
   __device__ __forceinline__ void release_v(int position) const {
-    release(smem.v_empty(KvRing::stage(position)));
+    release(v_loader.v_empty(KvRing::stage(position)));
   }
   // After the last Q·Kᵀ of a tile; an epilogue through Q keeps the buffer.
   __device__ __forceinline__ void release_q_if(bool last) const {
@@ -116,8 +128,10 @@ struct Sm90Consumer {
     profiler.mark(Stage::kLoadQ);
     u32 stage = QRing::stage(q_position);
     wait_barrier(smem.q_full(stage), QRing::phase(q_position));
-    const U32x4 info = ptx::ld_shared_v4(smem.tile_info(stage));
-    __syncwarp();  // all lanes have read: lane 0 may hand the buffer back later
+    // All lanes have waited, and who reads hands the buffer back later.
+    U32x4 info{};
+    if (lane == 0) info = ptx::ld_shared_v4(smem.tile_info(stage));
+    __syncwarp();
     const int m_block = uniform(int(info.x));
     if (m_block < 0) return false;
     num_blocks = uniform(int(info.y));
@@ -171,6 +185,7 @@ struct Sm90Consumer {
     q_desc = uniform(q_desc);
     k_desc = uniform(k_desc);
     v_desc = uniform(v_desc);
+    if constexpr (kTiling.probs_in_smem) probs_desc = uniform(probs_desc);
     num_blocks = uniform(num_blocks);
     num_full = uniform(num_full);
     kv_position = uniform(kv_position);
@@ -183,15 +198,21 @@ struct Sm90Consumer {
     gemm_scores<kConfig>(acc.s, q_desc, k_desc + KvRing::stage(position) * (Smem::kKBytes / 16));
   }
   __device__ __forceinline__ void issue_output(Accumulators& acc, int position) const {
-    gemm_output(acc, position);
-  }
-  __device__ __forceinline__ void gemm_output(Accumulators& acc, int position) const {
-    flashjit::gemm_output<kConfig>(acc.o, acc.p, v_desc + KvRing::stage(position) * kVStageStep);
+    const u32 v = v_desc + KvRing::stage(position) * kVStageStep;
+    if constexpr (kTiling.probs_in_smem) {
+      gemm_output<kConfig>(acc.o, probs_desc, v);
+    } else {
+      gemm_output<kConfig>(acc.o, acc.p.fragments, v);
+    }
   }
 
-  __device__ __forceinline__ void apply_mask(float (&s)[kScoreRegs], int n_block) const {
-    const int limit[2] = {row_limit[0] - n_block * kBlockN, row_limit[1] - n_block * kBlockN};
-    mask_scores(s, limit);
+  // Keys that the thread's two rows see of block n_block and of those behind it, which have been
+  // visited already.
+  struct VisibleKeys {
+    int row[2];
+  };
+  __device__ __forceinline__ VisibleKeys visible_keys(int n_block) const {
+    return {row_limit[0] - n_block * kBlockN, row_limit[1] - n_block * kBlockN};
   }
 
   // The first block of a tile: nothing of it overlaps with P·V.
@@ -205,9 +226,11 @@ struct Sm90Consumer {
     profiler.mark(Stage::kSoftmax, num_blocks - 1);
     release_k(kv_position);
     release_q_if(num_blocks == 1);
-    apply_mask(acc.s, num_blocks - 1);
+    const VisibleKeys visible = visible_keys(num_blocks - 1);
+    mask_scores(acc.s, visible.row);
     softmax.prepare(acc.s, scale_log2);
-    softmax.template update<true, true>(acc.s, scale_log2, acc.o, acc.p);
+    softmax.template update<true, true>(acc.s, visible.row, scale_log2, acc.o, acc.p);
+    acc.p.publish();
   }
 
   // S of block n_block beside P·V of block n_block + 1, then P of n_block.
@@ -227,7 +250,8 @@ struct Sm90Consumer {
     profiler.mark(Stage::kSoftmax, n_block);
     release_k(position);
     release_q_if(n_block == 0);
-    if constexpr (kMasked) apply_mask(acc.s, n_block);
+    const VisibleKeys visible = visible_keys(n_block);
+    if constexpr (kMasked) mask_scores(acc.s, visible.row);
     softmax.prepare(acc.s, scale_log2);
     profiler.mark(Stage::kOutput, n_block + 1);
     ptx::wgmma_wait<0>();
@@ -235,7 +259,8 @@ struct Sm90Consumer {
     ptx::pin_registers(acc.s);
     profiler.mark(Stage::kSoftmax, n_block);
     release_v(position - 1);
-    softmax.template update<kMasked, kMasked>(acc.s, scale_log2, acc.o, acc.p);
+    softmax.template update<kMasked, kMasked>(acc.s, visible.row, scale_log2, acc.o, acc.p);
+    acc.p.publish();
   }
 
   // The same without overlap: S, P and P·V of one block after another.
@@ -253,9 +278,11 @@ struct Sm90Consumer {
     pass_turn();
     release_k(position);
     release_q_if(n_block == 0);
-    if constexpr (kMasked) apply_mask(acc.s, n_block);
+    const VisibleKeys visible = visible_keys(n_block);
+    if constexpr (kMasked) mask_scores(acc.s, visible.row);
     softmax.prepare(acc.s, scale_log2);
-    softmax.template update<kMasked, kMasked>(acc.s, scale_log2, acc.o, acc.p);
+    softmax.template update<kMasked, kMasked>(acc.s, visible.row, scale_log2, acc.o, acc.p);
+    acc.p.publish();
     finish_output(acc, position, n_block);
   }
 
@@ -337,6 +364,7 @@ struct Sm90Consumer {
 
   __device__ __forceinline__ void run() {
     Accumulators acc;
+    acc.p.init(smem, warpgroup, warp * 32 + lane);
     Output output{params, smem, warpgroup, warp * 32 + lane};
     if (kTiling.ping_pong && warpgroup == kWarpgroups - 1) pass_turn();  // warpgroup 0 goes first
     while (fetch_tile()) {

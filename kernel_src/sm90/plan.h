@@ -15,6 +15,18 @@ constexpr int num_panels(int head_dim) { return ceil_div(head_dim, kPanelColumns
 
 constexpr int sm90_num_warpgroups(const Tiling& t) { return t.num_warps / 4; }  // consumers
 
+// Query rows of a tile of the schedule: one block_m for each CTA of a cluster.
+constexpr int sm90_tile_rows(const Tiling& t) { return t.block_m * t.cluster_size; }
+
+// row_sum_by_mma: where the eight columns of ones stand. Behind the head dim in V's last panel,
+// where that has room; else in a panel of their own.
+constexpr bool sm90_ones_beside_v(const KernelConfig& config) {
+  return config.tiling.row_sum_by_mma && config.problem.head_dim_v % kPanelColumns != 0;
+}
+constexpr bool sm90_ones_in_panel(const KernelConfig& config) {
+  return config.tiling.row_sum_by_mma && config.problem.head_dim_v % kPanelColumns == 0;
+}
+
 // Columns of P·V, the N of its wgmma: with row_sum_by_mma eight more, all equal to the row sum.
 constexpr int sm90_output_columns(const KernelConfig& config) {
   return config.problem.head_dim_v + (config.tiling.row_sum_by_mma ? 8 : 0);
@@ -27,7 +39,8 @@ constexpr int sm90_staging_panels(const KernelConfig& config) {
 
 // Registers of a consumer thread that hold S, P and O.
 constexpr int sm90_accumulators(const KernelConfig& config) {
-  return config.tiling.block_n / 2 + config.tiling.block_n / 4 + sm90_output_columns(config) / 2;
+  const Tiling& t = config.tiling;
+  return t.block_n / 2 + (t.probs_in_smem ? 0 : t.block_n / 4) + sm90_output_columns(config) / 2;
 }
 
 // What a consumer thread needs beside them; measured: 26 spare registers compile without a spill,
@@ -49,7 +62,9 @@ constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
   plan.add(SmemRegion::kQ, t.num_q_stages * t.block_m * qk_row_bytes);
   plan.add(SmemRegion::kK, t.num_stages * t.block_n * qk_row_bytes);
   plan.add(SmemRegion::kV, t.num_stages * t.block_n * v_row_bytes);
-  if (t.row_sum_by_mma) plan.add(SmemRegion::kOnes, t.block_n * kPanelRowBytes);
+  if (t.probs_in_smem)
+    plan.add(SmemRegion::kProbs, t.block_m * num_panels(t.block_n) * kPanelRowBytes);
+  if (sm90_ones_in_panel(config)) plan.add(SmemRegion::kOnes, t.block_n * kPanelRowBytes);
   if (t.epilogue == Epilogue::kStaged) {
     plan.add(SmemRegion::kOut, t.block_m * sm90_staging_panels(config) * kPanelRowBytes);
   }
@@ -92,8 +107,12 @@ constexpr const char* sm90_why_illegal(const KernelConfig& config) {
   if (t.num_stages < 1 || t.num_stages > 8) return "sm90: num_stages is not in 1 … 8";
   if (t.num_q_stages < 1 || t.num_q_stages > 2) return "sm90: num_q_stages is not 1 or 2";
   if (t.ping_pong && t.num_warps < 8) return "sm90: ping_pong needs two consumer warpgroups";
-  if (t.row_sum_by_mma && (p.head_dim_v != kPanelColumns || p.return_lse))
-    return "sm90: row_sum_by_mma needs head_dim_v 64 and no LSE output";
+  if (sm90_ones_in_panel(config) && p.head_dim_v != kPanelColumns)
+    return "sm90: row_sum_by_mma needs head_dim_v 64 or one that is no multiple of it";
+  if (t.row_sum_by_mma && p.return_lse) return "sm90: row_sum_by_mma gives no LSE output";
+  if (t.cluster_size != 1 && t.cluster_size != 2) return "sm90: cluster_size is not 1 or 2";
+  if (t.cluster_size > 1 && t.schedule == Schedule::kDynamic)
+    return "sm90: CTAs of a cluster cannot share a tile counter";
   if (t.epilogue == Epilogue::kThroughQ &&
       (t.num_q_stages != 2 || num_panels(p.head_dim_v) > num_panels(p.head_dim_qk)))
     return "sm90: an epilogue through Q needs two Q stages and rows of Q at least as wide as of O";

@@ -2,6 +2,7 @@
 // Q buffers are counted, and the descriptors by which wgmma finds the tiles.
 #pragma once
 #include "fwd_params.h"
+#include "ptx/cluster.h"
 #include "ptx/mbarrier.h"
 #include "sm90/plan.h"
 
@@ -15,6 +16,9 @@ struct Ring {
   static __device__ __forceinline__ u32 phase(int position) { return u32(position) / kStages & 1; }
 };
 
+// Ranks in the cluster of the CTAs that load K and V for all of it.
+inline constexpr u32 kKLoader = 0, kVLoader = 1;
+
 template <KernelConfig kConfig>
 struct SmemMap {
   static constexpr SmemPlan kPlan = sm90_smem_plan(kConfig);
@@ -24,10 +28,18 @@ struct SmemMap {
   static constexpr u32 kQBytes = kPlan.size(SmemRegion::kQ) / kQStages;  // of one stage
   static constexpr u32 kKBytes = kPlan.size(SmemRegion::kK) / kStages;
   static constexpr u32 kVBytes = kPlan.size(SmemRegion::kV) / kStages;
+  // What TMA writes of a stage of V.
+  static constexpr u32 kVLoadBytes =
+      sm90_ones_beside_v(kConfig) ? kTiling.block_n * kConfig.problem.head_dim_v * 2 : kVBytes;
   static constexpr u32 kWarpgroupBytes = kWarpgroupRows * kPanelRowBytes;  // of one panel
 
   u32 base;
 
+  // The same map of another CTA's shared memory.
+  __device__ __forceinline__ SmemMap in_cta(u32 rank) const {
+    if constexpr (kTiling.cluster_size == 1) return *this;
+    return {ptx::map_shared(base, rank)};
+  }
   template <SmemRegion kRegion>
   __device__ __forceinline__ u32 at() const {
     constexpr u32 kOffset = kPlan.at(kRegion);  // a constant also where kPlan has no address
@@ -41,6 +53,11 @@ struct SmemMap {
   }
   __device__ __forceinline__ u32 v(u32 stage) const {
     return at<SmemRegion::kV>() + stage * kVBytes;
+  }
+  // P of a warpgroup; probs_in_smem.
+  __device__ __forceinline__ u32 probs(int warpgroup) const {
+    return at<SmemRegion::kProbs>() +
+           warpgroup * (num_panels(kTiling.block_n) * int(kWarpgroupBytes));
   }
   // {m_block or -1, num_blocks, head, batch} of the tile whose Q is in `stage`.
   __device__ __forceinline__ u32 tile_info(u32 stage) const {

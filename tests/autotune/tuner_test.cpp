@@ -2,6 +2,7 @@
 // time-outs and losses.
 #include "autotune/tuner.h"
 
+#include <algorithm>
 #include <set>
 
 #include "autotune/fake_target.h"
@@ -232,6 +233,36 @@ TEST_CASE(
   const TuningResult result = tune(target, space, other, options);
   CHECK(result.winner == other);
   CHECK(result.candidates.size() > 4);
+}
+
+TEST_CASE("the space of sm90 holds every field of its tilings") {
+  const Problem problem = {.head_dim_qk = 96, .head_dim_v = 96, .mask = MaskKind::kCausal};
+  ProblemShape shape;
+  shape.batch = shape.num_heads_q = shape.num_heads_kv = 8;
+  shape.seqlen_q = shape.seqlen_kv = 4096;
+  DeviceInfo device;
+  device.arch = {9, 0, true};
+  device.sm_count = 132;
+  const std::vector<Candidate> space = search_space(Family::kSm90, problem, shape, device);
+  const auto has = [&](auto wanted) {
+    return std::any_of(
+        space.begin(), space.end(), [&](const Candidate& c) { return wanted(c.tiling); });
+  };
+  for (const bool on : {false, true}) {
+    CHECK(has([&](const Tiling& t) { return t.overlap == on; }));
+    CHECK(has([&](const Tiling& t) { return t.ping_pong == on; }));
+    CHECK(has([&](const Tiling& t) { return t.skip_masked == on; }));
+    CHECK(has([&](const Tiling& t) { return t.row_sum_by_mma == on; }));
+    CHECK(has([&](const Tiling& t) { return t.probs_in_smem == on; }));
+    CHECK(has([&](const Tiling& t) { return (t.cluster_size == 2) == on; }));
+  }
+  for (const int warps : {4, 8, 12, 16})
+    CHECK(has([&](const Tiling& t) { return t.num_warps == warps; }));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(has([&](const Tiling& t) { return t.schedule == static_cast<Schedule>(i); }));
+    CHECK(has([&](const Tiling& t) { return t.rescale == static_cast<Rescale>(i); }));
+    CHECK(has([&](const Tiling& t) { return t.epilogue == static_cast<Epilogue>(i); }));
+  }
 }
 
 TEST_CASE("what the grid refuses is counted by its reason") {

@@ -239,11 +239,34 @@ std::vector<Case> sm90_cases() {
              constexpr int kRows[] = {4, 16, -5};
              for (std::size_t i = 0; i < 3; ++i) expect_box(in, out, kRows[i], 512 * i);
            }},
+      {.name = "tma_load_5d_multicast",
+       .ctas = 2,
+       .expect =
+           [](Dtype, const Words& in, Words& out) {
+             constexpr int kRows[] = {4, -5, 4, -5};
+             for (std::size_t i = 0; i < 4; ++i) expect_box(in, out, kRows[i], 512 * i);
+           }},
       {.name = "tma_store_5d",
        .expect = [](Dtype, const Words& in, Words& out) { expect_stored_box(in, out, 16); }},
       {.name = "bulk_commit", .expect = stored},
       {.name = "bulk_wait", .expect = stored},
       {.name = "bulk_wait_read", .expect = stored},
+      {.name = "cluster_rank",
+       .ctas = 4,
+       .expect =
+           [](Dtype, const Words&, Words& out) {
+             for (std::size_t i = 0; i < 512; ++i) out[i] = u32(i / 128);
+           }},
+      {.name = "map_shared",
+       .ctas = 2,
+       .expect =
+           [](Dtype, const Words&, Words& out) {
+             std::fill_n(out.begin(), 512, 0u);
+             std::fill_n(out.begin() + 128, 128, ~0u << 24);  // from CTA 1 to CTA 0
+             std::fill_n(out.begin() + 256, 128, 1u << 24);   // and back
+           }},
+      {.name = "mbarrier_arrive_cluster", .ctas = 2, .expect = same(256)},
+      {.name = "cluster_sync", .ctas = 2, .expect = same(256)},
       {.name = "wgmma_fence",
        .input = Case::kIntegers,
        .expect =
@@ -348,9 +371,10 @@ std::string gpu_source(Dtype dtype) {
   std::string text = "#include \"conformance/ptx_cases_sm90.cuh\"\n";
   for (const Case& c : all_cases()) {
     text += fmt::format(
-        "extern \"C\" __global__ void __launch_bounds__({}, 1)\n"
+        "extern \"C\" __global__ void {}__launch_bounds__({}, 1)\n"
         "{}(const __grid_constant__ flashjit::conformance::Args args) {{\n"
         "  flashjit::conformance::{}<flashjit::Dtype::{}>(args);\n}}\n",
+        c.ctas > 1 ? fmt::format("__cluster_dims__({}) ", c.ctas) : "",
         c.threads,
         c.name,
         c.name,

@@ -20,6 +20,7 @@ struct Case {
   std::string name;     // of the function in kernel_src/ptx/ and of its kernel
   bool hopper = false;  // only sm_90a has it
   int threads = 128;
+  int ctas = 1;  // in one cluster
   enum Input {
     kBits,
     kFloats,

@@ -58,10 +58,15 @@ const std::map<std::string, std::array<Kernel, 2>> kernels = {
     FLASHJIT_CASE(fence_proxy_async),
     FLASHJIT_CASE(prefetch_tensor_map),
     FLASHJIT_CASE(tma_load_5d),
+    FLASHJIT_CASE(tma_load_5d_multicast),
     FLASHJIT_CASE(tma_store_5d),
     FLASHJIT_CASE(bulk_commit),
     FLASHJIT_CASE(bulk_wait),
     FLASHJIT_CASE(bulk_wait_read),
+    FLASHJIT_CASE(cluster_rank),
+    FLASHJIT_CASE(map_shared),
+    FLASHJIT_CASE(mbarrier_arrive_cluster),
+    FLASHJIT_CASE(cluster_sync),
     FLASHJIT_CASE(wgmma_fence),
     FLASHJIT_CASE(wgmma_commit),
     FLASHJIT_CASE(wgmma_wait),
@@ -92,12 +97,14 @@ Words run_emulated(const Case& test_case, Dtype dtype, const Words& in, std::uin
   options.seed = seed;
   options.max_steps = 20'000'000;
   options.global_buffers = {{from->words, sizeof *from}, {to->words, sizeof *to}};
+  const auto ctas = static_cast<unsigned>(test_case.ctas);
   emu::launch(
-      {1, 1, 1},
+      {ctas, 1, 1},
       {static_cast<unsigned>(test_case.threads), 1, 1},
       kSmemBytes,
       [&] { kernel(args); },
-      options);
+      options,
+      ctas);
   return Words(to->words, to->words + kWords);
 }
 

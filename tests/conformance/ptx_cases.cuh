@@ -1,6 +1,7 @@
 // One kernel for each function of kernel_src/ptx/ that sm_80 has, by its name. The same text is
 // compiled by NVRTC for the GPU and by the host's compiler for the emulator; tests/conformance/
-// cases.cpp says what goes in and what must come out. One CTA; `in` and `out` are kWords long.
+// cases.cpp says what goes in and what must come out. One CTA, or one cluster of CTAs; `in` and
+// `out` are kWords long.
 #pragma once
 #include "ptx/barrier.h"
 #include "ptx/cp_async.h"

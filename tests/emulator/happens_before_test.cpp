@@ -175,6 +175,40 @@ TEST_CASE("race: a wait for the wrong phase of an mbarrier is no order") {
   CHECK_THAT(reports.at("mbarrier"), ContainsSubstring("without order after the phase before"));
 }
 
+TEST_CASE(
+    "race: a barrier is armed again before the bytes of its last round are known to be over") {
+  Global global;
+  const TensorMap map = map_of(&global);
+  // The one that arms learns of the round's end from the barrier, or not at all.
+  const auto kernel = [&](bool waits) {
+    return [&, waits] {
+      make_barriers(2);
+      if (threadIdx.x == 32) {
+        for (int round = 0; round < 2; ++round) {
+          ptx::mbarrier_arrive_expect_tx(barrier(1), 1024);
+          ptx::bar_arrive(1, 64);
+          if (waits) wait(barrier(1), round & 1);
+          ptx::bar_sync(2, 64);
+        }
+      } else if (threadIdx.x == 0) {
+        for (int round = 0; round < 2; ++round) {
+          ptx::bar_sync(1, 64);
+          ptx::tma_load_5d(tile(), &map, barrier(1), 0, 0, 0, 0, 0, 0);
+          ptx::bar_arrive(2, 64);
+          wait(barrier(1), round & 1);
+        }
+      } else {
+        for (int round = 0; round < 2; ++round) {
+          threadIdx.x < 32 ? ptx::bar_sync(1, 64) : ptx::bar_arrive(1, 64);
+          threadIdx.x < 32 ? ptx::bar_arrive(2, 64) : ptx::bar_sync(2, 64);
+        }
+      }
+    };
+  };
+  CHECK(find_in_all(64, kernel(true)).kind == "none");
+  CHECK(find_in_all(64, kernel(false)).kind == "mbarrier");
+}
+
 TEST_CASE("race: a TMA load is named with its mbarrier and phase") {
   Global global;
   const TensorMap map = map_of(&global);

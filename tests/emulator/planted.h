@@ -26,10 +26,14 @@ inline Options planted_options() {
   return options;
 }
 
+// Of one cluster, most often of one CTA.
 template <class Kernel>
-Finding find(unsigned threads, const Kernel& kernel, const Options& options = planted_options()) {
+Finding find(unsigned threads,
+             const Kernel& kernel,
+             const Options& options = planted_options(),
+             unsigned ctas = 1) {
   try {
-    launch({1, 1, 1}, {threads, 1, 1}, kSmemBytes, kernel, options);
+    launch({ctas, 1, 1}, {threads, 1, 1}, kSmemBytes, kernel, options, ctas);
   } catch (const Failure& failure) {
     return {failure.kind(), failure.what()};
   }
@@ -38,10 +42,13 @@ Finding find(unsigned threads, const Kernel& kernel, const Options& options = pl
 
 // What ten schedules find: the first, after a check that all of them found its kind.
 template <class Kernel>
-Finding find_in_all(unsigned threads, const Kernel& kernel, Options options = planted_options()) {
+Finding find_in_all(unsigned threads,
+                    const Kernel& kernel,
+                    Options options = planted_options(),
+                    unsigned ctas = 1) {
   Finding first;
   for (options.seed = 1; options.seed <= 10; ++options.seed) {
-    const Finding finding = find(threads, kernel, options);
+    const Finding finding = find(threads, kernel, options, ctas);
     INFO("seed " << options.seed << ": " << finding.report);
     if (options.seed == 1) first = finding;
     CHECK(finding.kind == first.kind);
@@ -51,11 +58,13 @@ Finding find_in_all(unsigned threads, const Kernel& kernel, Options options = pl
 
 // A report of each kind that ten schedules find, where the schedule decides what goes wrong first.
 template <class Kernel>
-std::map<std::string, std::string> reports_by_kind(unsigned threads, const Kernel& kernel) {
+std::map<std::string, std::string> reports_by_kind(unsigned threads,
+                                                   const Kernel& kernel,
+                                                   unsigned ctas = 1) {
   std::map<std::string, std::string> reports;
   Options options = planted_options();
   for (options.seed = 1; options.seed <= 10; ++options.seed) {
-    const Finding finding = find(threads, kernel, options);
+    const Finding finding = find(threads, kernel, options, ctas);
     reports.emplace(finding.kind, finding.report);
   }
   return reports;

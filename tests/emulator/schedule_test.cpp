@@ -3,7 +3,7 @@
 #include <set>
 #include <vector>
 
-#include "emulator/core/cta.h"
+#include "emulator/core/cluster.h"
 #include "planted.h"
 #include "ptx/barrier.h"
 #include "ptx/matrix.h"

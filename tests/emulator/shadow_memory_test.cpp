@@ -62,7 +62,7 @@ Outcome run(unsigned seed) {
   options.detect_uninitialised = false;
   bool reported = false;
   HappensBefore order(
-      kWarps, kBytes, options, [&](const Access&, const Conflict&) { reported = true; });
+      1, kWarps, kBytes, options, [&](const Access&, const Conflict&) { reported = true; });
   order.reset();
   Model model;
   const auto actors = [&](int one_in) {

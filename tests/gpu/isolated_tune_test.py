@@ -78,7 +78,7 @@ class IsolatedTune(EditedKernels):
         code, document, record = self.tune("--seconds", "15")
         outcome = document["problems"][0]
         self.assertEqual((code, outcome["state"]), (1, "incomplete"))
-        for part in ("the device is lost to this process", "CUDA_ERROR_ILLEGAL_ADDRESS", "isolated candidates"):
+        for part in ("the device is lost to this process", "CUDA_ERROR_ILLEGAL_ADDRESS", "--isolate"):
             self.assertIn(part, outcome["error"])
         self.assertEqual(document["notes"], ["Not everything was tuned; the same command goes on from here."])
         self.assertFalse(record["complete"])

@@ -76,7 +76,8 @@ Words run_on_gpu(const Case& c, Dtype dtype, CUfunction function, const Words& i
       .in = from.address(),
       .out = to.address()};
   CUlaunchConfig config = {};
-  config.gridDimX = config.gridDimY = config.gridDimZ = 1;
+  config.gridDimX = static_cast<unsigned>(c.ctas);
+  config.gridDimY = config.gridDimZ = 1;
   config.blockDimX = static_cast<unsigned>(c.threads);
   config.blockDimY = config.blockDimZ = 1;
   config.sharedMemBytes = kSmemBytes;

@@ -9,6 +9,7 @@
 
 #include "gpu/check_cases.h"
 #include "gpu/cuda_test_device.h"
+#include "kernel_src/variant_plan.h"
 #include "sm90_tiling.h"
 #include "support/captured_log.h"
 #include "support/catch.h"
@@ -53,12 +54,34 @@ struct ForcedCases {
   std::vector<RuntimeCase> cases;
 
   void add(const AttentionCase& c, bool special = false) {
-    for (const Tiling& tiling : sm90_default_candidates(problem_of(c))) {
-      Options options = gpu_options();
-      options.tiling = tiling;
-      runtimes.push_back(std::make_unique<Runtime>(options));
-      const std::string name = variant_name({problem_of(c), tiling, gpu().info().arch});
-      cases.push_back({runtimes.back().get(), c, name, special});
+    for (const Tiling& tiling : sm90_default_candidates(problem_of(c))) add(c, tiling, special);
+  }
+  void add(const AttentionCase& c, const Tiling& tiling, bool special = false) {
+    Options options = gpu_options();
+    options.tiling = tiling;
+    runtimes.push_back(std::make_unique<Runtime>(options));
+    const std::string name = variant_name({problem_of(c), tiling, gpu().info().arch});
+    cases.push_back({runtimes.back().get(), c, name, special});
+  }
+  // The tilings that the heuristic leaves to the tuner: P through shared memory, clusters that
+  // share K and V, ones behind V. Named as variants are, without the words for the problem.
+  void add_unusual(AttentionCase c, bool special = false) {
+    c.lse = false;
+    for (const std::string tile : {"m128n64s2_psmem",
+                                   "m128n80s2q1c2_pingpong_onetile_staged",
+                                   "m128n64s2q1c2_psmem_static_staged",
+                                   "m128n48s2q1c2_nooverlap_psmem_onetile_lazy_direct",
+                                   "m128n64s2q1_mmasum_eager_staged",
+                                   "m192n64s2q1c2_mmasum_static_direct"}) {
+      const Problem problem = problem_of(c);
+      std::string name = std::string("fwd_sm90_") + to_string(problem.dtype) + "_d" +
+                         std::to_string(problem.head_dim_qk);
+      if (c.head_dim_v != c.head_dim_qk) name += "v" + std::to_string(problem.head_dim_v);
+      if (c.causal) name += "_causal";
+      const auto config = parse_variant_name(name + "_" + tile, gpu().info().arch);
+      INFO(name << "_" << tile);
+      REQUIRE(config);
+      if (is_legal(*config)) add(c, config->tiling, special);
     }
   }
 };
@@ -170,6 +193,24 @@ TEST_CASE("every tiling that the Hopper heuristic can choose computes attention"
   require_all_right(tally);
 }
 
+TEST_CASE("tilings that only the tuner chooses compute attention") {
+  if (!is_hopper()) return;
+  ForcedCases forced;
+  for (const HeadDims dims : {HeadDims{64, 64}, {72, 72}, {96, 40}, {128, 128}, {192, 128}}) {
+    for (const bool causal : {false, true}) {
+      for (const Scalar scalar : {Scalar::kBf16, Scalar::kFp16}) {
+        const AttentionCase c = tiling_case(dims.qk, dims.v, causal, scalar);
+        forced.add_unusual(c);
+        if (causal) forced.add_unusual(c, /*special=*/true);
+      }
+    }
+  }
+  CHECK(forced.cases.size() >= 60);
+  const Tally tally = check_cases(forced.cases, all_threads());
+  CHECK(tally.not_supported == 0);
+  require_all_right(tally);
+}
+
 // Every epilogue has its own way to write rows again that a masked NaN of V has reached.
 TEST_CASE("with every Hopper tiling a NaN or infinity reaches the rows that see it and no others") {
   if (!is_hopper()) return;
@@ -196,16 +237,19 @@ TEST_CASE("the Hopper family solves more head dims, groups, layouts and alignmen
   require_all_right(tally);
 }
 
-// Two variants with three and four warpgroups: their ping-pong, skip and epilogue under racecheck.
-TEST_CASE("Hopper tilings with many warpgroups have no race", "[sanitizer]") {
+// Three and four warpgroups, clusters, P through shared memory under racecheck.
+TEST_CASE("Hopper tilings with many warpgroups or clusters have no race", "[sanitizer]") {
   if (!is_hopper()) return;
   ForcedCases forced;
   AttentionCase c = tiling_case(64, 64, true, Scalar::kBf16);
   c.seqlen_q = 200, c.seqlen_kv = 330;
   forced.add(c);
   forced.add(c, /*special=*/true);
-  std::erase_if(forced.cases,
-                [](const RuntimeCase& one) { return one.name.find("_m64n") != one.name.npos; });
+  forced.add_unusual(c);
+  std::erase_if(forced.cases, [](const RuntimeCase& one) {
+    const auto has = [&](const char* word) { return one.name.find(word) != one.name.npos; };
+    return has("_m64n") || has("_nooverlap") || has("_eager");
+  });
   require_all_right(check_cases(forced.cases, 1));
 }
 
@@ -221,7 +265,10 @@ TEST_CASE("a thousand runs on four streams at once agree to the last bit") {
     cases.push_back(c);
   }
   ForcedCases forced;
-  for (const AttentionCase& c : cases) forced.add(c);
+  for (const AttentionCase& c : cases) {
+    forced.add(c);
+    if (c.head_dim_qk == 64) forced.add_unusual(c);
+  }
   require_all_right(check_cases(forced.cases, all_threads()));  // and compiles in parallel
   std::mutex mutex;
   std::string different;

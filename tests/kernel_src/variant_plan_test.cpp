@@ -142,6 +142,63 @@ TEST_CASE("illegal configs say what is wrong with them") {
   }
 }
 
+TEST_CASE("illegal sm90 tilings say what is wrong with them") {
+  KernelConfig config = {.problem = {.head_dim_qk = 72, .head_dim_v = 72},
+                         .tiling = {.family = Family::kSm90,
+                                    .block_m = 128,
+                                    .block_n = 64,
+                                    .num_stages = 2,
+                                    .num_warps = 8,
+                                    .row_sum_by_mma = true,
+                                    .probs_in_smem = true,
+                                    .cluster_size = 2,
+                                    .schedule = Schedule::kStatic,
+                                    .producer_regs = 40,
+                                    .consumer_regs = 232},
+                         .arch = {9, 0, true}};
+  REQUIRE(reason(config) == "legal");
+  SECTION("no room for ones in V's last panel, nor a panel of their own") {
+    config.problem.head_dim_v = 128;
+    CHECK_THAT(reason(config), ContainsSubstring("row_sum_by_mma needs head_dim_v"));
+  }
+  SECTION("row sums that the LSE needs") {
+    config.problem.return_lse = true;
+    CHECK_THAT(reason(config), ContainsSubstring("row_sum_by_mma gives no LSE"));
+  }
+  SECTION("clusters of another size") {
+    config.tiling.cluster_size = GENERATE(0, 3, 4);
+    CHECK_THAT(reason(config), ContainsSubstring("cluster_size"));
+  }
+  SECTION("a counter for a cluster") {
+    config.tiling.schedule = Schedule::kDynamic;
+    CHECK_THAT(reason(config), ContainsSubstring("tile counter"));
+  }
+  SECTION("a cluster of another family") {
+    config.tiling = {.family = Family::kSm80, .num_warps = 4, .cluster_size = 2};
+    CHECK_THAT(reason(config), ContainsSubstring("not at its default"));
+  }
+}
+
+TEST_CASE("P in shared memory takes bytes there and frees registers") {
+  KernelConfig config;
+  config.tiling = {.family = Family::kSm90, .block_m = 192, .block_n = 80};
+  CHECK(smem_plan(config).size(SmemRegion::kProbs) == 0);
+  const int in_registers = sm90_accumulators(config);
+  config.tiling.probs_in_smem = true;
+  CHECK(smem_plan(config).size(SmemRegion::kProbs) == 192 * 2 * 128);  // two panels of 64 keys
+  CHECK(sm90_accumulators(config) == in_registers - 80 / 4);
+}
+
+TEST_CASE("ones stand behind V where its last panel has room, else in a panel") {
+  KernelConfig config;
+  config.tiling = {.family = Family::kSm90, .row_sum_by_mma = true};
+  config.problem.head_dim_v = 64;
+  CHECK(smem_plan(config).size(SmemRegion::kOnes) == 64 * 128);
+  config.problem.head_dim_v = 120;
+  CHECK(smem_plan(config).size(SmemRegion::kOnes) == 0);
+  CHECK(sm90_output_columns(config) == 128);
+}
+
 TEST_CASE("grids and the workspace are counted in 64 bits") {
   const KernelConfig config = sm80_config();
   CHECK(num_ctas(config, 65536, 256, 65536) == i64(512) * 65536 * 256);

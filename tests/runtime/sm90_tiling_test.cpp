@@ -53,10 +53,11 @@ TEST_CASE("long sequences get the tiles that measured best") {
   };
   CHECK(tile(64, 64, MaskKind::kNone) == std::pair(192, 128));
   CHECK(tile(64, 64, MaskKind::kCausal) == std::pair(192, 128));
-  CHECK(tile(72, 72, MaskKind::kNone) == std::pair(256, 64));
+  CHECK(tile(72, 72, MaskKind::kNone) == std::pair(192, 80));
   CHECK(tile(72, 72, MaskKind::kCausal) == std::pair(256, 64));
-  CHECK(tile(80, 80, MaskKind::kNone) == std::pair(192, 112));
-  CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 112));
+  CHECK(tile(80, 80, MaskKind::kNone) == std::pair(192, 80));
+  CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 64));
+  CHECK(tile(112, 112, MaskKind::kNone) == std::pair(192, 96));
   CHECK(tile(128, 128, MaskKind::kNone) == std::pair(192, 64));
   CHECK(tile(128, 128, MaskKind::kCausal) == std::pair(192, 64));
   CHECK(tile(256, 256, MaskKind::kCausal) == std::pair(128, 64));
@@ -83,12 +84,18 @@ TEST_CASE("O is staged under a causal mask, and without one where nothing else m
 
 TEST_CASE("row sums by mma only where the caller does not ask for the LSE") {
   const ProblemShape shape = square(1, 16, 16384);
-  const auto sums_by_mma = [&](bool lse) {
-    return default_sm90_tiling(problem_of(64, 64, MaskKind::kNone, lse), shape, kHopper, kH100)
+  const auto sums_by_mma = [&](int head_dim, MaskKind mask, bool lse) {
+    return default_sm90_tiling(problem_of(head_dim, head_dim, mask, lse), shape, kHopper, kH100)
         ->row_sum_by_mma;
   };
-  CHECK(sums_by_mma(false));
-  CHECK_FALSE(sums_by_mma(true));
+  for (const int head_dim : {64, 80, 96}) {
+    CHECK(sums_by_mma(head_dim, MaskKind::kNone, false));
+    CHECK(sums_by_mma(head_dim, MaskKind::kCausal, false));
+    CHECK_FALSE(sums_by_mma(head_dim, MaskKind::kNone, true));
+  }
+  CHECK(sums_by_mma(160, MaskKind::kCausal, false));
+  for (const int head_dim : {112, 128, 160, 256})
+    CHECK_FALSE(sums_by_mma(head_dim, MaskKind::kNone, false));
 }
 
 TEST_CASE("no tiling for other devices and dtypes") {

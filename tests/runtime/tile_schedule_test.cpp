@@ -98,6 +98,21 @@ TEST_CASE("short causal sequences: no more heads at a time than the L2 and its m
   CHECK(schedule_of(shape_of(1, 16, 16, 16384, 16384)).tail_heads == 7);
 }
 
+TEST_CASE("a cluster takes a tile as high as all of its CTAs") {
+  KernelConfig config = config_of(128, Schedule::kStatic);
+  config.tiling.cluster_size = 2;
+  DeviceInfo device;
+  device.sm_count = kSmCount;
+  device.l2_bytes = kH100L2;
+  const TileSchedule schedule = make_tile_schedule(config, shape_of(3, 4, 4, 513, 513), device);
+  CHECK(schedule.num_m_blocks == 3);  // 256 rows each
+  CHECK(schedule.num_tiles == 3 * 4 * 3);
+  CHECK(num_sm90_ctas(config, schedule, 132) == 2 * 36);
+  CHECK(num_sm90_ctas(config, schedule, 7) == 6);  // whole clusters
+  config.tiling.schedule = Schedule::kOneTile;
+  CHECK(num_sm90_ctas(config, schedule, 7) == 2 * 36);
+}
+
 TEST_CASE("persistent launches have one CTA for each SM at most") {
   const TileSchedule schedule = schedule_of(shape_of(1, 2, 2, 1920, 1920));
   REQUIRE(schedule.num_tiles == 20);

@@ -96,6 +96,20 @@ TEST_CASE("boxes are what the kernel expects in one load") {
   CHECK(maps.k.base == call.args.k.data);
 }
 
+TEST_CASE("V's last panel has a box without the columns past the head where ones stand there") {
+  Call call = fused_call(72, 1, 2, 1000);
+  CHECK_FALSE(sm90_tensor_maps(call.config, call.args, call.shape).v_tail);
+  call.config.tiling.row_sum_by_mma = true;
+  const Sm90TensorMaps maps = sm90_tensor_maps(call.config, call.args, call.shape);
+  REQUIRE(maps.v_tail);
+  CHECK(maps.v_tail->box == std::array<std::uint32_t, 5>{8, 80, 1, 1, 1});
+  CHECK(maps.v_tail->dims == maps.v.dims);
+  CHECK(maps.v_tail->base == maps.v.base);
+  call = fused_call(64, 1, 2, 1000);  // the ones have a panel of their own
+  call.config.tiling.row_sum_by_mma = true;
+  CHECK_FALSE(sm90_tensor_maps(call.config, call.args, call.shape).v_tail);
+}
+
 TEST_CASE("dimensions of one element get a legal stride whatever the view says") {
   Call call = fused_call(128, 1, 1, 1);
   call.shape.q_stride = {0, 0, 0};

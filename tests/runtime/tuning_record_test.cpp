@@ -46,6 +46,8 @@ TuningRecord make_record(int seqlen, int block_n) {
                    .ping_pong = true,
                    .skip_masked = true,
                    .row_sum_by_mma = true,
+                   .probs_in_smem = true,
+                   .cluster_size = 2,
                    .schedule = Schedule::kDynamic,
                    .rescale = Rescale::kOptimistic,
                    .epilogue = Epilogue::kStaged,

@@ -28,7 +28,7 @@ void for_each_config(const Visit& visit) {
                                        .tiling = naming_base(family, block_m, problem),
                                        .arch = kHopper};
             visit(base);
-            for (int field = 0; field < 14; ++field) {
+            for (int field = 0; field < 16; ++field) {
               KernelConfig other = base;
               Tiling& t = other.tiling;
               switch (field) {
@@ -72,6 +72,12 @@ void for_each_config(const Visit& visit) {
                   t.consumer_regs = 208;
                   break;
                 case 13:
+                  t.probs_in_smem = !t.probs_in_smem;
+                  break;
+                case 14:
+                  t.cluster_size = 2;
+                  break;
+                case 15:
                   other.profile = true;
                   break;
               }

@@ -50,7 +50,7 @@ TEST_CASE("generated source is what it was") {
 
 TEST_CASE("every field of a config is in its source") {
   const KernelConfig base = *parse_variant_name("fwd_sm90_bf16_d128_m128n128s2", {9, 0, true});
-  std::vector<KernelConfig> others(22, base);
+  std::vector<KernelConfig> others(24, base);
   int i = 0;
   others[i++].problem.dtype = Dtype::kFp16;
   others[i++].problem.head_dim_qk = 72;
@@ -67,6 +67,8 @@ TEST_CASE("every field of a config is in its source") {
   others[i++].tiling.ping_pong = true;
   others[i++].tiling.skip_masked = true;
   others[i++].tiling.row_sum_by_mma = true;
+  others[i++].tiling.probs_in_smem = true;
+  others[i++].tiling.cluster_size = 2;
   others[i++].tiling.schedule = Schedule::kStatic;
   others[i++].tiling.rescale = Rescale::kLazy;
   others[i++].tiling.epilogue = Epilogue::kStaged;
@@ -78,6 +80,15 @@ TEST_CASE("every field of a config is in its source") {
   for (const KernelConfig& other : others) {
     CHECK(to_source(other) != to_source(base));
   }
+}
+
+TEST_CASE("only a variant with a cluster says so at its kernel") {
+  const Arch hopper = {9, 0, true};
+  const KernelConfig alone = *parse_variant_name("fwd_sm90_bf16_d64_m128n64s2_static", hopper);
+  const KernelConfig pair = *parse_variant_name("fwd_sm90_bf16_d64_m128n64s2c2_static", hopper);
+  CHECK(variant_source(alone).find("__cluster_dims__") == std::string::npos);
+  CHECK_THAT(variant_source(pair),
+             ContainsSubstring("__global__ void __cluster_dims__(2) __launch_bounds__("));
 }
 
 TEST_CASE("kernels are named after the variant") {

@@ -99,6 +99,20 @@ TEST_CASE("row sums by mma take eight more columns, fp16 its own type") {
   CHECK(header.find("bf16") == std::string::npos);
 }
 
+TEST_CASE("P in shared memory: both products take descriptors, the second adds") {
+  const std::vector<std::string> functions =
+      functions_of(wgmma_ops_header(config_of("fwd_sm90_bf16_d128_m128n80s2_psmem")));
+  REQUIRE(functions.size() == 2);
+  const std::string& output = functions[1];
+  CHECK_THAT(output, ContainsSubstring("wgmma_ss(float (&d)[64], u64 desc_a, u64 desc_b)"));
+  CHECK_THAT(output, ContainsSubstring("kTransB == true && kAccumulate == true"));
+  CHECK(count(output, "\"\\+f\"") == 64);
+  CHECK(count(output, "yes, 1, 1, 0, 1;") == 5);
+  CHECK_THAT(output, ContainsSubstring("add.u64 a, %64, %67;"));
+  CHECK_THAT(output, ContainsSubstring("add.u64 b, %65, %66;"));
+  CHECK(highest_operand(output) + 1 == count(output, "\"[=+]?[flrn]\"\\("));
+}
+
 TEST_CASE("no other family has wgmma") {
   KernelConfig config = config_of("fwd_sm90_bf16_d128_m128n128s2");
   config.tiling = {.family = Family::kSimt};

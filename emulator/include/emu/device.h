@@ -1,6 +1,6 @@
 // What device code on the emulator may ask of the CTA that it runs in. The ptx layer (include/ptx)
 // and cuda_builtins.h are thin wrappers over it, so that a kernel compiles against this header
-// alone and everything that needs a library lives behind the virtual functions (core/cta.cpp).
+// alone and everything that needs a library lives behind the virtual functions (core/cluster.cpp).
 // Every operation takes the source location of the call in the kernel: reports name it.
 #pragma once
 #include <source_location>
@@ -35,7 +35,7 @@ class Device {
   virtual Dim3 block_dim() const = 0;
   virtual Dim3 grid_dim() const = 0;
   virtual int lane() const = 0;
-  virtual u64 clock() const = 0;  // steps of this CTA so far
+  virtual u64 clock() const = 0;  // steps of this cluster so far
 
   // ---- shared memory; addresses are those of the kernel
   virtual u32 dynamic_smem() const = 0;
@@ -69,9 +69,17 @@ class Device {
   // ---- bulk tensor copies; `coords` has five elements, innermost first
   virtual void tma_load(
       u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc) = 0;
+  virtual void tma_load_multicast(
+      u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], u32 ctas, const Loc& loc) = 0;
   virtual void tma_store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc) = 0;
   virtual void bulk_commit(const Loc& loc) = 0;
   virtual void bulk_wait(int keep, const Loc& loc) = 0;
+
+  // ---- cluster
+  virtual u32 cluster_rank() const = 0;
+  virtual u32 map_shared(u32 addr, u32 rank, const Loc& loc) = 0;
+  virtual void mbarrier_arrive_cluster(u32 bar, const Loc& loc) = 0;
+  virtual void cluster_sync(const Loc& loc) = 0;
 
   // ---- warpgroup
   virtual void wgmma(const WgmmaArgs& args, const Loc& loc) = 0;

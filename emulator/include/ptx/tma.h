@@ -21,6 +21,19 @@ inline void tma_load_5d(u32 dst,
                         emu::Loc loc = emu::Loc::current()) {
   emu::current().tma_load(dst, map, bar, {c0, c1, c2, c3, c4}, loc);
 }
+inline void tma_load_5d_multicast(u32 dst,
+                                  const TensorMap* map,
+                                  u32 bar,
+                                  int c0,
+                                  int c1,
+                                  int c2,
+                                  int c3,
+                                  int c4,
+                                  u32 ctas,
+                                  u64 /*l2_policy*/,
+                                  emu::Loc loc = emu::Loc::current()) {
+  emu::current().tma_load_multicast(dst, map, bar, {c0, c1, c2, c3, c4}, ctas, loc);
+}
 inline void tma_store_5d(const TensorMap* map,
                          u32 src,
                          int c0,

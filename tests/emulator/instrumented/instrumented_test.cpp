@@ -74,5 +74,6 @@ TEST_CASE("instrumented: simt") { check_variants(instrumented_simt()); }
 TEST_CASE("instrumented: sm80") { check_variants(instrumented_sm80()); }
 TEST_CASE("instrumented: sm90") { check_variants(instrumented_sm90()); }
 TEST_CASE("instrumented: sm90, wide") { check_variants(instrumented_sm90_wide()); }
+TEST_CASE("instrumented: sm90, shared") { check_variants(instrumented_sm90_shared()); }
 
 }  // namespace flashjit::test

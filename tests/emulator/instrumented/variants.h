@@ -18,5 +18,6 @@ std::vector<Instrumented> instrumented_simt();
 std::vector<Instrumented> instrumented_sm80();
 std::vector<Instrumented> instrumented_sm90();
 std::vector<Instrumented> instrumented_sm90_wide();
+std::vector<Instrumented> instrumented_sm90_shared();
 
 }  // namespace flashjit::test

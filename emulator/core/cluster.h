@@ -1,5 +1,6 @@
-// One emulated CTA: the parts that make it, behind the interface that device code sees. One object
-// runs many CTAs, one after the other.
+// One emulated cluster of CTAs, most often of one: the parts that make it, behind the interface
+// that device code sees. One object runs many clusters, one after the other. Threads and warps are
+// numbered through the cluster; what belongs to a CTA is in its part by rank.
 #pragma once
 #include <functional>
 
@@ -8,28 +9,37 @@
 #include "context.h"
 #include "cp_async.h"
 #include "matrix.h"
+#include "mbarriers.h"
 #include "register_pool.h"
 #include "tma.h"
 #include "wgmma.h"
 
 namespace flashjit::emu {
 
-class Cta final : public Device {
+class Cluster final : public Device {
  public:
-  Cta(Dim3 grid, Dim3 block, u32 smem_bytes, const Options& options, GlobalStores& stores);
-  // Throws Failure.
+  // `size` CTAs along x; of a bad one throws Failure.
+  Cluster(Dim3 grid,
+          Dim3 block,
+          unsigned size,
+          u32 smem_bytes,
+          const Options& options,
+          GlobalStores& stores);
+  // The CTAs from `block_idx` on. Throws Failure.
   void run(Dim3 block_idx, const std::function<void()>& kernel);
   const Stats& stats() const { return context_.stats; }
   Context& context() { return context_; }
 
   Dim3 thread_idx() const override;
-  Dim3 block_idx() const override { return block_idx_; }
+  Dim3 block_idx() const override;
   Dim3 block_dim() const override { return block_; }
   Dim3 grid_dim() const override { return grid_; }
   int lane() const override;
   u64 clock() const override { return context_.scheduler.steps(); }
 
-  u32 dynamic_smem() const override { return Context::kSmemBase; }
+  u32 dynamic_smem() const override {
+    return Context::with_rank(Context::kSmemBase, static_cast<int>(cluster_rank()));
+  }
   void load_shared(void* to, u32 addr, u32 bytes, const Loc& loc) override;
   void store_shared(u32 addr, const void* from, u32 bytes, const Loc& loc) override;
 
@@ -79,11 +89,26 @@ class Cta final : public Device {
       u32 dst, const TensorMap* map, u32 bar, const int (&coords)[5], const Loc& loc) override {
     tma_.load(dst, map, bar, coords, loc);
   }
+  void tma_load_multicast(u32 dst,
+                          const TensorMap* map,
+                          u32 bar,
+                          const int (&coords)[5],
+                          u32 ctas,
+                          const Loc& loc) override {
+    tma_.load_multicast(dst, map, bar, coords, ctas, loc);
+  }
   void tma_store(const TensorMap* map, u32 src, const int (&coords)[5], const Loc& loc) override {
     tma_.store(map, src, coords, loc);
   }
   void bulk_commit(const Loc& loc) override { tma_.commit(loc); }
   void bulk_wait(int keep, const Loc& loc) override { tma_.wait(keep, loc); }
+
+  u32 cluster_rank() const override;
+  u32 map_shared(u32 addr, u32 rank, const Loc& loc) override;
+  void mbarrier_arrive_cluster(u32 bar, const Loc& loc) override {
+    mbarriers_.arrive_cluster(bar, loc);
+  }
+  void cluster_sync(const Loc& loc) override { barrier_.sync(loc); }
 
   void wgmma(const WgmmaArgs& args, const Loc& loc) override { wgmma_.issue(args, loc); }
   void wgmma_fence(const Loc& loc) override { wgmma_.fence(loc); }
@@ -103,11 +128,12 @@ class Cta final : public Device {
   std::string who_waits() const;
   std::string name() const;  // "CTA (3, 0, 1) of the schedule with seed 1"
 
-  Dim3 grid_, block_, block_idx_;
+  Dim3 grid_, block_, block_idx_;  // the last one of the first CTA
   Context context_;
   Collectives collectives_;
   Matrix matrix_;
   NamedBarriers named_;
+  ClusterBarrier barrier_;
   MBarriers mbarriers_;
   CpAsync cp_async_;
   Tma tma_;
@@ -115,7 +141,7 @@ class Cta final : public Device {
   RegisterPool registers_;
 };
 
-// Whether this OS thread is in a thread of a CTA, and the end of its launch for a fault of the
+// Whether this OS thread is in a thread of a kernel, and the end of its launch for a fault of the
 // processor, which the emulator does not see coming.
 bool is_running();
 [[noreturn]] void fail_fault(const char* kind, const char* message);

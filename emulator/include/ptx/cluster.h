@@ -1,0 +1,16 @@
+// The emulator's kernel_src/ptx/cluster.h.
+#pragma once
+#include "emu/device.h"
+
+namespace flashjit::ptx {
+
+inline u32 cluster_rank() { return emu::current().cluster_rank(); }
+inline u32 map_shared(u32 addr, u32 rank, emu::Loc loc = emu::Loc::current()) {
+  return emu::current().map_shared(addr, rank, loc);
+}
+inline void mbarrier_arrive_cluster(u32 bar, emu::Loc loc = emu::Loc::current()) {
+  emu::current().mbarrier_arrive_cluster(bar, loc);
+}
+inline void cluster_sync(emu::Loc loc = emu::Loc::current()) { emu::current().cluster_sync(loc); }
+
+}  // namespace flashjit::ptx

@@ -1,0 +1,32 @@
+// Thread block clusters, sm_90. A CTA's shared addresses carry its rank in bits 24 and up, so that
+// they are valid in all CTAs of the cluster.
+#pragma once
+#include "types.h"
+
+namespace flashjit::ptx {
+
+// PTX ISA 10.30: %cluster_ctarank; 0 without a cluster.
+__device__ __forceinline__ u32 cluster_rank() {
+  u32 rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+// PTX ISA 9.7.9.24: mapa; where `addr` of this CTA lies in CTA `rank` of the cluster.
+__device__ __forceinline__ u32 map_shared(u32 addr, u32 rank) {
+  u32 mapped;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(addr), "r"(rank));
+  return mapped;
+}
+// PTX ISA 9.7.13.15.13: mbarrier.arrive in any CTA of the cluster. Without .release.cluster, which
+// would put a memory barrier into every step of a loop: what it lets another CTA overwrite by TMA
+// was read by products whose end the arriving warp has waited for.
+__device__ __forceinline__ void mbarrier_arrive_cluster(u32 bar) {
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(bar) : "memory");
+}
+// PTX ISA 9.7.13.5: barrier.cluster; all threads of all CTAs. Of a warp whose lanes have parted
+// too, hence without .aligned.
+__device__ __forceinline__ void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+}
+
+}  // namespace flashjit::ptx
