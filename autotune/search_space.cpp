@@ -86,41 +86,45 @@ std::pair<int, int> register_split(int consumers) {
   return {producer, std::min(rest, 240)};
 }
 
+// Calls visit() for every combination of values of the named fields, the last field fastest.
 template <typename F>
-void for_each_place(const Grid& grid, Tiling tiling, const F& visit) {
-  for (const bool probs_in_smem : grid.probs_in_smem) {
-    for (const int cluster_size : grid.cluster_size) {
-      tiling.probs_in_smem = probs_in_smem;
-      tiling.cluster_size = cluster_size;
-      visit(tiling);
-    }
+void vary(const Tiling& tiling, const F& visit) {
+  visit(tiling);
+}
+template <typename F, typename T, typename... Rest>
+void vary(Tiling tiling,
+          const F& visit,
+          T Tiling::*field,
+          const std::vector<T>& values,
+          const Rest&... rest) {
+  for (const T value : values) {
+    tiling.*field = value;
+    vary(tiling, visit, rest...);
   }
 }
 
 template <typename F>
-void for_each_switch(const Grid& grid, Tiling tiling, const F& visit) {
-  for (const bool overlap : grid.overlap) {
-    for (const bool ping_pong : grid.ping_pong) {
-      for (const bool skip_masked : grid.skip_masked) {
-        for (const bool row_sum_by_mma : grid.row_sum_by_mma) {
-          for (const Schedule schedule : grid.schedule) {
-            for (const Rescale rescale : grid.rescale) {
-              for (const Epilogue epilogue : grid.epilogue) {
-                tiling.overlap = overlap;
-                tiling.ping_pong = ping_pong;
-                tiling.skip_masked = skip_masked;
-                tiling.row_sum_by_mma = row_sum_by_mma;
-                tiling.schedule = schedule;
-                tiling.rescale = rescale;
-                tiling.epilogue = epilogue;
-                for_each_place(grid, tiling, visit);
-              }
-            }
-          }
-        }
-      }
-    }
-  }
+void for_each_switch(const Grid& grid, const Tiling& tiling, const F& visit) {
+  vary(tiling,
+       visit,
+       &Tiling::overlap,
+       grid.overlap,
+       &Tiling::ping_pong,
+       grid.ping_pong,
+       &Tiling::skip_masked,
+       grid.skip_masked,
+       &Tiling::row_sum_by_mma,
+       grid.row_sum_by_mma,
+       &Tiling::schedule,
+       grid.schedule,
+       &Tiling::rescale,
+       grid.rescale,
+       &Tiling::epilogue,
+       grid.epilogue,
+       &Tiling::probs_in_smem,
+       grid.probs_in_smem,
+       &Tiling::cluster_size,
+       grid.cluster_size);
 }
 
 template <typename F>
