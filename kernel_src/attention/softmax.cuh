@@ -128,11 +128,6 @@ __device__ __forceinline__ void pack_slice(u32 (&p)[4], const float (&s)[kSize],
   for (int i = 0; i < 4; ++i)
     p[i] = ptx::pack<kDtype>(s[8 * slice + 2 * i], s[8 * slice + 2 * i + 1]);
 }
-template <Dtype kDtype, int kSize>
-__device__ __forceinline__ void pack_probs(u32 (&p)[kSize / 8][4], const float (&s)[kSize]) {
-#pragma unroll
-  for (int slice = 0; slice < kSize / 8; ++slice) pack_slice<kDtype>(p[slice], s, slice);
-}
 
 // Whether no element of O is Inf or NaN: x · 0 is 0 for the others.
 template <int kSize>
