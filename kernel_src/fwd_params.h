@@ -49,7 +49,9 @@ struct TileSchedule {
 
 struct Sm90FwdParams {
   TensorMap q, k, v, o;
-  TensorMap v_tail;  // where sm90_ones_beside_v(): V's last panel without the columns past its end
+  // Of the last panel: where has_narrow_panel(); V's where sm90_ones_beside_v(), without the
+  // columns past its end.
+  TensorMap q_tail, k_tail, v_tail, o_tail;
   FwdParams fwd;
   TileSchedule schedule;
 };

@@ -38,18 +38,17 @@ int block_n_limit(int widest_dim) { return widest_dim <= 112 ? 128 : 64; }
 
 // Row sums by the tensor cores: pays where the exponentials outlast the products, in tilings that
 // have the registers. Head dim 64: +3 … 7 %. To 96, three warpgroups (the ones stand behind the
-// head dim in V's last panel): +2 … 6 %, best with blocks of 80 keys, from 88 on of 64. 160 under a
-// causal mask: +2 %; elsewhere nothing.
+// head dim in V's last panel): +2 … 6 %. Under a causal mask to 112, +3 %, and at 160, +2 %.
 bool use_row_sum_by_mma(const Problem& problem, int warpgroups) {
   const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
   if (problem.return_lse) return false;
   if (problem.head_dim_v == kPanelColumns) return warpgroups >= 3 && widest_dim <= kPanelColumns;
   if (problem.head_dim_v % kPanelColumns == 0) return false;
-  if (widest_dim <= 96) return warpgroups == 3 && problem.head_dim_v > kPanelColumns;
-  return warpgroups == 2 && widest_dim > 128 && widest_dim <= 160 &&
-         problem.mask == MaskKind::kCausal;
+  const bool causal = problem.mask == MaskKind::kCausal;
+  if (widest_dim <= 112)
+    return warpgroups == 3 && problem.head_dim_v > kPanelColumns && (causal || widest_dim <= 96);
+  return causal && warpgroups == 2 && widest_dim > 128 && widest_dim <= 160;
 }
-int row_sum_block_n(int widest_dim) { return widest_dim <= 80 ? 80 : 64; }
 
 // Ping-pong pays where a block's exponentials outlast its products: +9 … 20 % for three warpgroups
 // at head_dim 80 and 96. Causal masks carry that to head_dim 128 (+1 … 2 %), and two warpgroups
@@ -63,6 +62,19 @@ bool use_ping_pong(int warpgroups, int widest_dim, bool causal) {
     default:
       return false;
   }
+}
+
+struct BlockChoice {
+  int block_n, max_stages;
+  bool ping_pong;
+};
+// What goes best with the ones behind the head dim, and without them.
+BlockChoice block_choice(bool sums_behind_v, int warpgroups, int widest_dim, bool causal) {
+  if (!sums_behind_v)
+    return {block_n_limit(widest_dim), 4, use_ping_pong(warpgroups, widest_dim, causal)};
+  if (widest_dim > 96) return {64, 4, false};
+  // A fourth stage costs 2 %.
+  return {widest_dim <= 80 && !causal ? 80 : 96, 3, widest_dim > 80 && causal};
 }
 
 // Where a number of warpgroups makes sense: narrower blocks of keys are bound by the latency of
@@ -84,10 +96,6 @@ struct EpilogueChoice {
 // warpgroups store O from registers, two of head_dim 128 through Q.
 std::vector<EpilogueChoice> epilogue_choices(const Problem& problem, int warpgroups) {
   std::vector<EpilogueChoice> choices;
-  // head_dim 72: a third stage is worth more than a second Q buffer, +2.7 %.
-  if (problem.mask == MaskKind::kNone && problem.head_dim_v == 72) {
-    choices.push_back({Epilogue::kStaged, 1, 3});
-  }
   if (problem.mask == MaskKind::kNone && warpgroups == 4) {
     choices.push_back({Epilogue::kDirect, 2, 2});
   }
@@ -100,12 +108,12 @@ std::vector<EpilogueChoice> epilogue_choices(const Problem& problem, int warpgro
   return choices;
 }
 
-// With the deepest ring of up to 4 stages.
-std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling) {
+// With the deepest ring of up to `limit` stages.
+std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling, int limit) {
   for (const EpilogueChoice& choice : epilogue_choices(problem, tiling.num_warps / 4)) {
     tiling.epilogue = choice.epilogue;
     tiling.num_q_stages = choice.num_q_stages;
-    for (tiling.num_stages = 4; tiling.num_stages >= choice.min_stages; --tiling.num_stages) {
+    for (tiling.num_stages = limit; tiling.num_stages >= choice.min_stages; --tiling.num_stages) {
       if (fits(problem, tiling)) return tiling;
     }
   }
@@ -126,13 +134,14 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups) {
   t.rescale = Rescale::kOptimistic;  // wins wherever it was measured
   t.row_sum_by_mma = use_row_sum_by_mma(problem, warpgroups);
   const bool sums_behind_v = t.row_sum_by_mma && widest_dim > kPanelColumns;
-  t.ping_pong = !sums_behind_v && use_ping_pong(warpgroups, widest_dim, causal);
+  const BlockChoice choice = block_choice(sums_behind_v, warpgroups, widest_dim, causal);
+  t.ping_pong = choice.ping_pong;
   const KernelConfig config = {.problem = problem, .tiling = t, .arch = kHopper};
   // Narrower blocks until two stages fit.
-  const int limit = sums_behind_v ? row_sum_block_n(widest_dim) : block_n_limit(widest_dim);
-  const int widest = widest_block_n(config, warpgroups, limit);
+  const int widest = widest_block_n(config, warpgroups, choice.block_n);
   for (t.block_n = widest; t.block_n >= 16 && is_useful(t, widest_dim); t.block_n -= 16) {
-    if (const std::optional<Tiling> complete = with_stages(problem, t)) return complete;
+    if (const std::optional<Tiling> complete = with_stages(problem, t, choice.max_stages))
+      return complete;
   }
   return std::nullopt;
 }

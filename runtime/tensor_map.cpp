@@ -18,6 +18,11 @@ struct Slot {
 
 using Memo = ThreadMemo<Slot, kPlaceBits>;
 
+CUtensorMapSwizzle swizzle_of(int bytes) {
+  if (bytes == 128) return CU_TENSOR_MAP_SWIZZLE_128B;
+  return bytes == 64 ? CU_TENSOR_MAP_SWIZZLE_64B : CU_TENSOR_MAP_SWIZZLE_32B;
+}
+
 Mixer hash_of(std::uint64_t id, const TensorMapSpec& spec) {
   Mixer mixer;
   mixer.add(id);
@@ -43,7 +48,7 @@ TensorMap encode_tensor_map(const DriverLibrary& driver, const TensorMapSpec& sp
       spec.box.data(),
       kElementStrides.data(),
       CU_TENSOR_MAP_INTERLEAVE_NONE,
-      CU_TENSOR_MAP_SWIZZLE_128B,
+      swizzle_of(spec.swizzle_bytes),
       // Rows are 128 bytes and the next panel's 128 follow: fetch both into L2 at once.
       CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));

@@ -44,6 +44,14 @@ TensorMapSpec make_spec(const TensorView& view,
           kPanelColumns, std::uint32_t(box_rows), std::uint32_t(all_panels ? panels : 1), 1, 1}};
 }
 
+// The map of a last panel that is narrower than the others.
+std::optional<TensorMapSpec> narrow_panel(TensorMapSpec map, int head_dim) {
+  if (!has_narrow_panel(head_dim)) return std::nullopt;
+  map.swizzle_bytes = last_panel_row_bytes(head_dim);
+  map.box[0] = std::uint32_t(map.swizzle_bytes / size_of(map.dtype));
+  return map;
+}
+
 // The bound comes before the product, which any stride could overflow.
 bool is_expressible(std::int64_t stride, int size, Dtype dtype) {
   return size <= 1 || (stride > 0 && stride < kMaxStrideBytes / size_of(dtype) &&
@@ -63,8 +71,14 @@ Sm90TensorMaps sm90_tensor_maps(const KernelConfig& config,
   const Problem& p = config.problem;
   const Tiling& t = config.tiling;
   Sm90TensorMaps maps = {
-      .q = make_spec(
-          args.q, s.q_stride, s.seqlen_q, s.num_heads_q, s.batch, p.head_dim_qk, t.block_m, true),
+      .q = make_spec(args.q,
+                     s.q_stride,
+                     s.seqlen_q,
+                     s.num_heads_q,
+                     s.batch,
+                     p.head_dim_qk,
+                     kWarpgroupRows,
+                     true),
       .k = make_spec(
           args.k, s.k_stride, s.seqlen_kv, s.num_heads_kv, s.batch, p.head_dim_qk, t.block_n, true),
       .v = make_spec(
@@ -77,7 +91,13 @@ Sm90TensorMaps sm90_tensor_maps(const KernelConfig& config,
                      p.head_dim_v,
                      kWarpgroupRows,
                      false),
-      .v_tail = std::nullopt};
+      .q_tail = std::nullopt,
+      .k_tail = std::nullopt,
+      .v_tail = std::nullopt,
+      .o_tail = std::nullopt};
+  maps.q_tail = narrow_panel(maps.q, p.head_dim_qk);
+  maps.k_tail = narrow_panel(maps.k, p.head_dim_qk);
+  maps.o_tail = narrow_panel(maps.o, p.head_dim_v);
   if (sm90_ones_beside_v(config)) {
     maps.v_tail = maps.v;
     maps.v_tail->box[0] = std::uint32_t(p.head_dim_v % kPanelColumns);

@@ -10,22 +10,23 @@
 
 namespace flashjit {
 
-// Arguments of cuTensorMapEncodeTiled; rank 5, 16-bit elements, 128-byte swizzle, no interleave,
-// element strides 1, zero fill. Innermost dimension first: columns, rows (seqlen), panels of 64
-// columns, heads, batch.
+// Arguments of cuTensorMapEncodeTiled; rank 5, 16-bit elements, no interleave, element strides 1,
+// zero fill. Innermost dimension first: columns, rows (seqlen), panels of 64 columns, heads, batch.
 struct TensorMapSpec {
   void* base = nullptr;
   Dtype dtype = Dtype::kBf16;
   std::array<std::uint64_t, 5> dims{};     // elements
   std::array<std::uint64_t, 4> strides{};  // bytes, of dims 1 … 4
   std::array<std::uint32_t, 5> box{};      // elements
+  int swizzle_bytes = 128;                 // or 64 or 32; from a row in shared memory to the next
 
   bool operator==(const TensorMapSpec&) const = default;
 };
 
 struct Sm90TensorMaps {
   TensorMapSpec q, k, v, o;
-  std::optional<TensorMapSpec> v_tail;  // where sm90_ones_beside_v()
+  // Of the last panel, where it has its own (Sm90FwdParams).
+  std::optional<TensorMapSpec> q_tail, k_tail, v_tail, o_tail;
 };
 
 // For a validated call that sm90_supports().

@@ -66,6 +66,10 @@ Stats launch_all(std::span<const Entry> kernels,
   return stats;
 }
 
+TensorMap encode_if(const std::optional<TensorMapSpec>& spec) {
+  return spec ? encode_tensor_map(*spec) : TensorMap{};
+}
+
 Stats launch_sm90(const KernelConfig& config,
                   std::span<const Entry> kernels,
                   const AttentionArgs& args,
@@ -78,14 +82,16 @@ Stats launch_sm90(const KernelConfig& config,
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
   if (config.profile) fwd.workspace = args.workspace;
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
-  const Sm90FwdParams params = {
-      .q = encode_tensor_map(maps.q),
-      .k = encode_tensor_map(maps.k),
-      .v = encode_tensor_map(maps.v),
-      .o = encode_tensor_map(maps.o),
-      .v_tail = maps.v_tail ? encode_tensor_map(*maps.v_tail) : TensorMap{},
-      .fwd = fwd,
-      .schedule = make_tile_schedule(config, shape, device)};
+  const Sm90FwdParams params = {.q = encode_tensor_map(maps.q),
+                                .k = encode_tensor_map(maps.k),
+                                .v = encode_tensor_map(maps.v),
+                                .o = encode_tensor_map(maps.o),
+                                .q_tail = encode_if(maps.q_tail),
+                                .k_tail = encode_if(maps.k_tail),
+                                .v_tail = encode_if(maps.v_tail),
+                                .o_tail = encode_if(maps.o_tail),
+                                .fwd = fwd,
+                                .schedule = make_tile_schedule(config, shape, device)};
   geometry.num_kernels = 1;
   geometry.grids[0] = {
       static_cast<unsigned>(num_sm90_ctas(config, params.schedule, device.sm_count)), 1, 1};
@@ -104,7 +110,9 @@ TensorMap encode_tensor_map(const TensorMapSpec& spec) {
   fields.base = static_cast<u8*>(spec.base);
   fields.rank = 5;
   fields.element_bytes = static_cast<u8>(size_of(spec.dtype));
-  fields.swizzle = Swizzle::k128B;
+  fields.swizzle = spec.swizzle_bytes == 128  ? Swizzle::k128B
+                   : spec.swizzle_bytes == 64 ? Swizzle::k64B
+                                              : Swizzle::k32B;
   for (std::size_t i = 0; i < 5; ++i) {
     fields.dims[i] = static_cast<u32>(spec.dims[i]);
     fields.box[i] = static_cast<u16>(spec.box[i]);

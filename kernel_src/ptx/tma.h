@@ -1,6 +1,6 @@
 // Bulk tensor copies (TMA), sm_90. Coordinates are in elements, innermost first. Rows of a box lie
-// one swizzle span (128 bytes) apart also where they are shorter; a load leaves the rest of the
-// span as it was (CUDA Programming Guide, "TMA Swizzle"; seen on an H100).
+// one swizzle span (32, 64 or 128 bytes) apart also where they are shorter; a load leaves the rest
+// of the span as it was (CUDA Programming Guide, "TMA Swizzle"; seen on an H100).
 #pragma once
 #include "types.h"
 

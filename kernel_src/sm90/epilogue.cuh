@@ -26,6 +26,7 @@ struct EpilogueBase {
   static constexpr Dtype kDtype = kConfig.problem.dtype;
   static constexpr int kHeadDim = kConfig.problem.head_dim_v;
   static constexpr int kPanels = num_panels(kHeadDim);
+  static constexpr u32 kPanelBytes = kWarpgroupRows * kPanelRowBytes;  // but the last one's
   static constexpr int kFirstNamedBarrier = 5;  // 1 … 4 are the ping-pong's
 
   const Sm90FwdParams& params;
@@ -55,18 +56,20 @@ struct EpilogueBase {
     sync_warpgroup();
   }
 
-  // Writes panel `panel` of O to the 64 rows at `dst`, 128-byte swizzle.
+  // Writes panel `kPanel` of O to the 64 rows at `dst`, with the swizzle of its width.
   template <int kPanel, int kSize>
   __device__ __forceinline__ void stage_panel(u32 dst, const float (&o)[kSize]) const {
+    constexpr int kRowBytes = panel_row_bytes(kHeadDim, kPanel);
     const int lane = thread % 32;
-    const u32 row = dst + (thread / 32 * 16 + lane % 16) * kPanelRowBytes;
+    const u32 row = dst + (thread / 32 * 16 + lane % 16) * kRowBytes;
+    const u32 swizzle = lane % 8 * kRowBytes / kPanelRowBytes;
 #pragma unroll
-    for (int g = 0; g < 4; ++g) {  // 16 columns
+    for (int g = 0; g < kRowBytes / 32; ++g) {  // 16 columns
       // Columns past head_dim are never stored, but TMA reads them: any value will do.
       constexpr int kFirst = kPanel * kPanelColumns;
       const int i = kFirst + 16 * g < kHeadDim ? (kFirst + 16 * g) / 2 : 0;
       const int j = kFirst + 16 * g + 8 < kHeadDim ? i + 4 : i;
-      const u32 chunk = u32(2 * g + lane / 16) ^ u32(lane % 8);
+      const u32 chunk = u32(2 * g + lane / 16) ^ swizzle;
       ptx::stmatrix_x4(row + chunk * 16,
                        ptx::pack<kDtype>(o[i], o[i + 1]),
                        ptx::pack<kDtype>(o[i + 2], o[i + 3]),
@@ -77,7 +80,8 @@ struct EpilogueBase {
 
   __device__ __forceinline__ void store_panel(u32 src, int panel, const OutputTile& tile) const {
     constexpr bool kWhole = kHeadDim % kPanelColumns == 0;
-    ptx::tma_store_5d(&params.o,
+    const bool narrow = has_narrow_panel(kHeadDim) && panel == kPanels - 1;
+    ptx::tma_store_5d(narrow ? &params.o_tail : &params.o,
                       src,
                       kWhole ? 0 : panel * kPanelColumns,
                       tile.first_row,
@@ -145,7 +149,6 @@ struct Sm90Epilogue<kConfig, Epilogue::kDirect> : EpilogueBase<kConfig> {
 template <KernelConfig kConfig>
 struct Sm90Epilogue<kConfig, Epilogue::kThroughQ> : EpilogueBase<kConfig> {
   using Base = EpilogueBase<kConfig>;
-  static constexpr u32 kPanelBytes = kConfig.tiling.block_m * kPanelRowBytes;
 
   int pending_stage = -1;
 
@@ -163,13 +166,14 @@ struct Sm90Epilogue<kConfig, Epilogue::kThroughQ> : EpilogueBase<kConfig> {
                                         const OutputTile& tile,
                                         bool flag) {
     begin_tile();  // a tile without a block has not done it
-    const u32 dst = this->smem.q(tile.q_stage) + this->warpgroup * Base::Smem::kWarpgroupBytes;
+    const u32 dst = this->smem.q(tile.q_stage, this->warpgroup);
     stage_all<0>(dst, o);
     ptx::fence_proxy_async();
     const bool any = this->sync_warpgroup(flag);
     if (this->thread == 0) {
 #pragma unroll
-      for (int i = 0; i < Base::kPanels; ++i) this->store_panel(dst + i * kPanelBytes, i, tile);
+      for (int i = 0; i < Base::kPanels; ++i)
+        this->store_panel(dst + i * Base::kPanelBytes, i, tile);
       ptx::bulk_commit();
     }
     pending_stage = tile.q_stage;
@@ -178,7 +182,7 @@ struct Sm90Epilogue<kConfig, Epilogue::kThroughQ> : EpilogueBase<kConfig> {
 
   template <int kPanel, int kSize>
   __device__ __forceinline__ void stage_all(u32 dst, const float (&o)[kSize]) const {
-    this->template stage_panel<kPanel>(dst + kPanel * kPanelBytes, o);
+    this->template stage_panel<kPanel>(dst + kPanel * Base::kPanelBytes, o);
     if constexpr (kPanel + 1 < Base::kPanels) stage_all<kPanel + 1>(dst, o);
   }
 };
@@ -188,7 +192,6 @@ template <KernelConfig kConfig>
 struct Sm90Epilogue<kConfig, Epilogue::kStaged> : EpilogueBase<kConfig> {
   using Base = EpilogueBase<kConfig>;
   static constexpr int kGroup = sm90_staging_panels(kConfig);
-  static constexpr u32 kPanelBytes = Base::Smem::kWarpgroupBytes;
 
   __device__ __forceinline__ void begin_tile() {}
   __device__ __forceinline__ void finish() {
@@ -199,11 +202,11 @@ struct Sm90Epilogue<kConfig, Epilogue::kStaged> : EpilogueBase<kConfig> {
   __device__ __forceinline__ bool store(const float (&o)[kSize],
                                         const OutputTile& tile,
                                         bool flag) {
-    return store_group<0>(
-        this->smem.template at<SmemRegion::kOut>() + this->warpgroup * (kGroup * kPanelBytes),
-        o,
-        tile,
-        flag);
+    return store_group<0>(this->smem.template at<SmemRegion::kOut>() +
+                              this->warpgroup * (kWarpgroupRows * sm90_staging_row_bytes(kConfig)),
+                          o,
+                          tile,
+                          flag);
   }
 
   template <int kFirst, int kSize>
@@ -216,14 +219,14 @@ struct Sm90Epilogue<kConfig, Epilogue::kStaged> : EpilogueBase<kConfig> {
     this->sync_warpgroup();
     this->template stage_panel<kFirst>(dst, o);
     if constexpr (kFirst + 1 < kEnd) {
-      this->template stage_panel<kFirst + 1>(dst + kPanelBytes, o);
+      this->template stage_panel<kFirst + 1>(dst + Base::kPanelBytes, o);
     }
     ptx::fence_proxy_async();
     const bool any = this->sync_warpgroup(flag);
     if (this->thread == 0) {
 #pragma unroll
       for (int i = kFirst; i < kEnd; ++i)
-        this->store_panel(dst + (i - kFirst) * kPanelBytes, i, tile);
+        this->store_panel(dst + (i - kFirst) * Base::kPanelBytes, i, tile);
       ptx::bulk_commit();
     }
     if constexpr (kEnd < Base::kPanels) {

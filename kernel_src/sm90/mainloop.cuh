@@ -143,8 +143,7 @@ struct Sm90Consumer {
     if constexpr (kTiling.skip_masked) skip_masked_blocks();
     make_uniform();
     q_stage = QRing::stage(q_position - 1);
-    q_desc = row_descriptor(smem.q(0) + warpgroup * Smem::kWarpgroupBytes) +
-             q_stage * (Smem::kQBytes / 16);
+    q_desc = row_descriptor(smem.q(0, warpgroup)) + q_stage * (Smem::kQBytes / 16);
     return true;
   }
 

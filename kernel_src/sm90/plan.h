@@ -1,6 +1,8 @@
 // Plan of the sm90 family: one producer warpgroup that issues TMA and 1 … 4 consumer warpgroups of
-// 64 query rows each. Tiles lie in shared memory as panels of 64 columns (128 bytes, the swizzle's
-// width); a head dim that is no multiple of 64 leaves the end of its last panel to TMA's zero fill.
+// 64 query rows each. Tiles lie in shared memory as panels of 64 columns (128 bytes, the widest
+// swizzle). A head dim that is no multiple of 64 leaves the end of its last panel to TMA's zero
+// fill; of Q, K and O that panel is only as wide as a swizzle of 32 or 64 bytes where this is
+// enough. V's are all 128 bytes: P·V reads across them in one wgmma, which has one swizzle.
 #pragma once
 #include "smem_plan.h"
 
@@ -12,6 +14,22 @@ inline constexpr int kWarpgroupRows = 64;
 inline constexpr int kMaxStagingPanels = 2;  // Epilogue::kStaged: panels of O in flight at once
 
 constexpr int num_panels(int head_dim) { return ceil_div(head_dim, kPanelColumns); }
+
+// Bytes of a row of Q, K or O in one panel of theirs, and in all.
+constexpr int panel_row_bytes(int head_dim, int panel) {
+  const int columns = head_dim - panel * kPanelColumns;
+  return columns > 32 ? kPanelRowBytes : columns > 16 ? 64 : 32;
+}
+constexpr int last_panel_row_bytes(int head_dim) {
+  return panel_row_bytes(head_dim, num_panels(head_dim) - 1);
+}
+constexpr int row_bytes(int head_dim) {
+  return (num_panels(head_dim) - 1) * kPanelRowBytes + last_panel_row_bytes(head_dim);
+}
+// Where the last panel has a tensor map of its own.
+constexpr bool has_narrow_panel(int head_dim) {
+  return last_panel_row_bytes(head_dim) < kPanelRowBytes;
+}
 
 constexpr int sm90_num_warpgroups(const Tiling& t) { return t.num_warps / 4; }  // consumers
 
@@ -36,6 +54,15 @@ constexpr int sm90_staging_panels(const KernelConfig& config) {
   const int panels = num_panels(config.problem.head_dim_v);
   return panels < kMaxStagingPanels ? panels : kMaxStagingPanels;
 }
+constexpr int sm90_staging_row_bytes(const KernelConfig& config) {
+  const int bytes = row_bytes(config.problem.head_dim_v);
+  return bytes < kMaxStagingPanels * kPanelRowBytes ? bytes : kMaxStagingPanels * kPanelRowBytes;
+}
+
+// From a stage of K to the next: the 128-byte swizzle repeats after 1024 bytes.
+constexpr int sm90_k_stage_bytes(const KernelConfig& config) {
+  return round_up(config.tiling.block_n * row_bytes(config.problem.head_dim_qk), 1024);
+}
 
 // Registers of a consumer thread that hold S, P and O.
 constexpr int sm90_accumulators(const KernelConfig& config) {
@@ -56,17 +83,16 @@ constexpr int sm90_launch_regs(int warpgroups) {
 
 constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
   const Tiling& t = config.tiling;
-  const int qk_row_bytes = num_panels(config.problem.head_dim_qk) * kPanelRowBytes;
   const int v_row_bytes = num_panels(config.problem.head_dim_v) * kPanelRowBytes;
   SmemPlan plan;
-  plan.add(SmemRegion::kQ, t.num_q_stages * t.block_m * qk_row_bytes);
-  plan.add(SmemRegion::kK, t.num_stages * t.block_n * qk_row_bytes);
+  plan.add(SmemRegion::kQ, t.num_q_stages * t.block_m * row_bytes(config.problem.head_dim_qk));
+  plan.add(SmemRegion::kK, t.num_stages * sm90_k_stage_bytes(config));
   plan.add(SmemRegion::kV, t.num_stages * t.block_n * v_row_bytes);
   if (t.probs_in_smem)
     plan.add(SmemRegion::kProbs, t.block_m * num_panels(t.block_n) * kPanelRowBytes);
   if (sm90_ones_in_panel(config)) plan.add(SmemRegion::kOnes, t.block_n * kPanelRowBytes);
   if (t.epilogue == Epilogue::kStaged) {
-    plan.add(SmemRegion::kOut, t.block_m * sm90_staging_panels(config) * kPanelRowBytes);
+    plan.add(SmemRegion::kOut, t.block_m * sm90_staging_row_bytes(config));
   }
   plan.add(SmemRegion::kBarriers, 8 * (2 * t.num_q_stages + 4 * t.num_stages));
   plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages);
@@ -114,7 +140,7 @@ constexpr const char* sm90_why_illegal(const KernelConfig& config) {
   if (t.cluster_size > 1 && t.schedule == Schedule::kDynamic)
     return "sm90: CTAs of a cluster cannot share a tile counter";
   if (t.epilogue == Epilogue::kThroughQ &&
-      (t.num_q_stages != 2 || num_panels(p.head_dim_v) > num_panels(p.head_dim_qk)))
+      (t.num_q_stages != 2 || row_bytes(p.head_dim_v) > row_bytes(p.head_dim_qk)))
     return "sm90: an epilogue through Q needs two Q stages and rows of Q at least as wide as of O";
   return sm90_why_illegal_registers(config);
 }

@@ -31,7 +31,7 @@ __device__ __forceinline__ void load_box(u32 dst,
 // Loads rows [row, row + kRows) of one head into panels. Whole panels come in one box {64, kRows,
 // panels}; else panel by panel, so that columns past head_dim are outside of the tensor and read as
 // zeros (in the five-dimensional view they would be the next head's). `tail` is the map of the last
-// one of several: `map` itself, or one that leaves out the columns past head_dim.
+// one: `map` itself, or one of a narrower panel, or one that leaves out the columns past head_dim.
 template <int kHeadDim, int kRows, int kCtas = 1>
 __device__ __forceinline__ void load_panels(u32 dst,
                                             const TensorMap& map,
@@ -82,14 +82,18 @@ struct Sm90Producer {
   // Q is read once, K and V by every tile of their head.
   __device__ __forceinline__ void load_q(u32 stage) const {
     ptx::mbarrier_arrive_expect_tx(smem.q_full(stage), Smem::kQBytes);
-    load_panels<kProblem.head_dim_qk, kBlockM>(smem.q(stage),
-                                               params.q,
-                                               params.q,
-                                               smem.q_full(stage),
-                                               m_block() * kBlockM,
-                                               tile.head,
-                                               tile.batch,
-                                               ptx::kEvictFirst);
+#pragma unroll
+    for (int warpgroup = 0; warpgroup < sm90_num_warpgroups(kTiling); ++warpgroup) {
+      load_panels<kProblem.head_dim_qk, kWarpgroupRows>(
+          smem.q(stage, warpgroup),
+          params.q,
+          has_narrow_panel(kProblem.head_dim_qk) ? params.q_tail : params.q,
+          smem.q_full(stage),
+          m_block() * kBlockM + warpgroup * kWarpgroupRows,
+          tile.head,
+          tile.batch,
+          ptx::kEvictFirst);
+    }
   }
   // Waits for the buffer of `position` and tells its full barrier what will come. False where
   // another CTA of the cluster loads it: that one waits until the buffer is free in all CTAs; here
@@ -103,15 +107,16 @@ struct Sm90Producer {
   }
   __device__ __forceinline__ void load_k(int n_block, int position) const {
     const u32 stage = KvRing::stage(position), full = smem.k_full(stage);
-    if (!prepare_load(kKLoader, smem.k_empty(stage), full, position, Smem::kKBytes)) return;
-    load_panels<kProblem.head_dim_qk, kBlockN, kCtas>(smem.k(stage),
-                                                      params.k,
-                                                      params.k,
-                                                      full,
-                                                      n_block * kBlockN,
-                                                      kv_head,
-                                                      tile.batch,
-                                                      ptx::kEvictLast);
+    if (!prepare_load(kKLoader, smem.k_empty(stage), full, position, Smem::kKLoadBytes)) return;
+    load_panels<kProblem.head_dim_qk, kBlockN, kCtas>(
+        smem.k(stage),
+        params.k,
+        has_narrow_panel(kProblem.head_dim_qk) ? params.k_tail : params.k,
+        full,
+        n_block * kBlockN,
+        kv_head,
+        tile.batch,
+        ptx::kEvictLast);
   }
   __device__ __forceinline__ void load_v(int n_block, int position) const {
     const u32 stage = KvRing::stage(position), full = smem.v_full(stage);

@@ -28,10 +28,12 @@ struct SmemMap {
   static constexpr u32 kQBytes = kPlan.size(SmemRegion::kQ) / kQStages;  // of one stage
   static constexpr u32 kKBytes = kPlan.size(SmemRegion::kK) / kStages;
   static constexpr u32 kVBytes = kPlan.size(SmemRegion::kV) / kStages;
-  // What TMA writes of a stage of V.
+  // What TMA writes of a stage.
+  static constexpr u32 kKLoadBytes = kTiling.block_n * row_bytes(kConfig.problem.head_dim_qk);
   static constexpr u32 kVLoadBytes =
       sm90_ones_beside_v(kConfig) ? kTiling.block_n * kConfig.problem.head_dim_v * 2 : kVBytes;
   static constexpr u32 kWarpgroupBytes = kWarpgroupRows * kPanelRowBytes;  // of one panel
+  static constexpr u32 kWarpgroupQBytes = kWarpgroupRows * row_bytes(kConfig.problem.head_dim_qk);
 
   u32 base;
 
@@ -45,8 +47,9 @@ struct SmemMap {
     constexpr u32 kOffset = kPlan.at(kRegion);  // a constant also where kPlan has no address
     return base + kOffset;
   }
-  __device__ __forceinline__ u32 q(u32 stage) const {
-    return at<SmemRegion::kQ>() + stage * kQBytes;
+  // Each warpgroup's 64 rows have panels of their own.
+  __device__ __forceinline__ u32 q(u32 stage, int warpgroup) const {
+    return at<SmemRegion::kQ>() + stage * kQBytes + warpgroup * kWarpgroupQBytes;
   }
   __device__ __forceinline__ u32 k(u32 stage) const {
     return at<SmemRegion::kK>() + stage * kKBytes;

@@ -2,6 +2,7 @@
 // legal here is compiled in compiled_variants_test.cpp.
 #include "kernel_src/variant_plan.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -139,6 +140,38 @@ TEST_CASE("illegal configs say what is wrong with them") {
   SECTION("a rescale of another family") {
     config.tiling.rescale = Rescale::kOptimistic;
     CHECK_THAT(reason(config), ContainsSubstring("rescale"));
+  }
+}
+
+TEST_CASE(
+    "sm90: rows end with the narrowest swizzle that holds the last panel, tiles are aligned") {
+  CHECK(row_bytes(8) == 32);
+  CHECK(row_bytes(32) == 64);
+  CHECK(row_bytes(64) == 128);
+  CHECK(row_bytes(72) == 128 + 32);
+  CHECK(row_bytes(96) == 128 + 64);
+  CHECK(row_bytes(104) == 2 * 128);
+  CHECK(row_bytes(160) == 2 * 128 + 64);
+  for (int head_dim = 8; head_dim <= 256; head_dim += 8) {
+    CHECK(row_bytes(head_dim) >= 2 * head_dim);
+    for (const int block_n : {16, 48, 80}) {
+      const KernelConfig config = {.problem = {.head_dim_qk = head_dim, .head_dim_v = head_dim},
+                                   .tiling = {.family = Family::kSm90,
+                                              .block_m = 192,
+                                              .block_n = block_n,
+                                              .num_stages = 2,
+                                              .num_warps = 12,
+                                              .epilogue = Epilogue::kStaged},
+                                   .arch = {9, 0, true}};
+      const SmemPlan plan = smem_plan(config);
+      CAPTURE(head_dim, block_n);
+      CHECK(plan.at(SmemRegion::kV) % 1024 == 0);
+      CHECK(plan.at(SmemRegion::kOut) % 1024 == 0);
+      CHECK(plan.size(SmemRegion::kK) / 2 % 1024 == 0);  // from a stage to the next
+      CHECK(plan.size(SmemRegion::kK) / 2 >= block_n * row_bytes(head_dim));
+      CHECK(plan.size(SmemRegion::kQ) == 192 * row_bytes(head_dim));
+      CHECK(plan.size(SmemRegion::kOut) == 192 * std::min(row_bytes(head_dim), 256));
+    }
   }
 }
 

@@ -56,7 +56,7 @@ TEST_CASE("long sequences get the tiles that measured best") {
   CHECK(tile(72, 72, MaskKind::kNone) == std::pair(192, 80));
   CHECK(tile(72, 72, MaskKind::kCausal) == std::pair(256, 64));
   CHECK(tile(80, 80, MaskKind::kNone) == std::pair(192, 80));
-  CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 64));
+  CHECK(tile(96, 96, MaskKind::kNone) == std::pair(192, 96));
   CHECK(tile(112, 112, MaskKind::kNone) == std::pair(192, 96));
   CHECK(tile(128, 128, MaskKind::kNone) == std::pair(192, 64));
   CHECK(tile(128, 128, MaskKind::kCausal) == std::pair(192, 64));

@@ -86,14 +86,43 @@ TEST_CASE("boxes are what the kernel expects in one load") {
   Call call = fused_call(128, 1, 2, 1000);
   Sm90TensorMaps maps = sm90_tensor_maps(call.config, call.args, call.shape);
   using Box = std::array<std::uint32_t, 5>;
-  CHECK(maps.q.box == Box{64, 192, 2, 1, 1});
+  CHECK(maps.q.box == Box{64, 64, 2, 1, 1});  // one for each warpgroup
   CHECK(maps.k.box == Box{64, 80, 2, 1, 1});
   CHECK(maps.v.box == Box{64, 80, 2, 1, 1});
   CHECK(maps.o.box == Box{64, 64, 1, 1, 1});
   call = fused_call(72, 1, 2, 1000);
   maps = sm90_tensor_maps(call.config, call.args, call.shape);
-  CHECK(maps.q.box == Box{64, 192, 1, 1, 1});
+  CHECK(maps.q.box == Box{64, 64, 1, 1, 1});
   CHECK(maps.k.base == call.args.k.data);
+}
+
+TEST_CASE("the last panel of Q, K and O has a map of its own where a narrower swizzle will do") {
+  const auto maps_of = [](int head_dim) {
+    const Call call = fused_call(head_dim, 1, 2, 1000);
+    return sm90_tensor_maps(call.config, call.args, call.shape);
+  };
+  struct Expected {
+    int head_dim;
+    std::uint32_t columns;
+  };
+  for (const auto& [head_dim, columns] :
+       {Expected{8, 16}, {16, 16}, {24, 32}, {72, 16}, {80, 16}, {88, 32}, {96, 32}, {224, 32}}) {
+    CAPTURE(head_dim);
+    const Sm90TensorMaps maps = maps_of(head_dim);
+    REQUIRE((maps.q_tail && maps.k_tail && maps.o_tail));
+    for (const auto& [whole, tail] :
+         {std::pair(maps.q, *maps.q_tail), {maps.k, *maps.k_tail}, {maps.o, *maps.o_tail}}) {
+      TensorMapSpec wanted = whole;
+      wanted.box[0] = columns;
+      wanted.swizzle_bytes = int(2 * columns);
+      CHECK(tail == wanted);
+    }
+  }
+  for (const int head_dim : {40, 64, 104, 128, 192, 256}) {
+    CAPTURE(head_dim);
+    const Sm90TensorMaps maps = maps_of(head_dim);
+    CHECK_FALSE((maps.q_tail || maps.k_tail || maps.o_tail));
+  }
 }
 
 TEST_CASE("V's last panel has a box without the columns past the head where ones stand there") {
