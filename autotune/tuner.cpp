@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <iterator>
 #include <optional>
 #include <unordered_set>
 
@@ -86,6 +88,7 @@ class Search {
     }
     if (!error.empty())
       throw Error(ErrorCode::kNotSupported, "the default tiling cannot be tuned against: " + error);
+    verified_.insert({{}, default_, {}});
     result_.candidates.push_back({default_, timing.median_us, timing.spread_us, ""});
   }
 
@@ -120,19 +123,38 @@ class Search {
     for (const Tiling& t : tilings) {
       if (seen.insert({{}, t, {}}).second) fresh.push_back(t);
     }
-    if (fresh.empty() || stopped()) return;
     planned_ += static_cast<int>(fresh.size());
+    prepare(
+        fresh,
+        [this] { return stopped(); },
+        [this](std::vector<Tiling>& good) { time_all(good, kFirstRounds); });
+  }
+
+  // Compiles in the pool, verifies, and hands over what is right as it comes, until `stop` says so.
+  void prepare(const std::vector<Tiling>& tilings,
+               const std::function<bool()>& stop,
+               const std::function<void(std::vector<Tiling>&)>& use) {
+    if (tilings.empty() || stop()) return;
     CompilePool& pool = options_.pool != nullptr ? *options_.pool : *own_pool_;
-    CompileQueue queue(pool, fresh, [this](const Tiling& t) { return target_.compile(t); });
-    while (!stopped()) {
-      const auto batch = queue.next(kBatch, [this] { return stopped(); });
+    CompileQueue queue(pool, tilings, [this](const Tiling& t) { return target_.compile(t); });
+    while (!stop()) {
+      const auto batch = queue.next(kBatch, stop);
       if (batch.empty()) return;
       std::vector<Tiling> good;
       for (const CompileQueue::Done& done : batch) {
         if (is_right(done.tiling, done.error)) good.push_back(done.tiling);
       }
-      time_all(good, kFirstRounds);
+      use(good);
     }
+  }
+
+  // Leaves out what is not right. A row of an earlier process has to prove itself in this one.
+  void keep_right(std::vector<Tiling>& tilings, const std::function<bool()>& stop) {
+    const auto is_unproven = [this](const Tiling& t) { return !verified_.contains({{}, t, {}}); };
+    std::vector<Tiling> unproven;
+    std::copy_if(tilings.begin(), tilings.end(), std::back_inserter(unproven), is_unproven);
+    prepare(unproven, stop, [](std::vector<Tiling>&) {});
+    std::erase_if(tilings, is_unproven);
   }
 
   // Verifies what was compiled; a failure becomes its row.
@@ -147,7 +169,7 @@ class Search {
       fail(tiling, error);
       return false;
     }
-    verified_.push_back(tiling);
+    verified_.insert({{}, tiling, {}});
     return true;
   }
 
@@ -187,6 +209,7 @@ class Search {
       const int keep = std::max<int>(2 * options_.finalists, static_cast<int>(ranked.size()) / 3);
       if (static_cast<int>(ranked.size()) <= keep) return;
       ranked.resize(static_cast<std::size_t>(keep));
+      keep_right(ranked, [this] { return stopped(); });
       time_all(ranked, rounds);
     }
   }
@@ -195,7 +218,6 @@ class Search {
   // rows of different minutes and clocks compare.
   std::vector<Timing> time_all(std::vector<Tiling>& tilings, int rounds) {
     std::erase(tilings, default_);
-    std::erase_if(tilings, [this](const Tiling& t) { return !is_verified(t); });
     if (tilings.empty()) return {};
     std::vector<Tiling> all = {default_};
     all.insert(all.end(), tilings.begin(), tilings.end());
@@ -217,12 +239,6 @@ class Search {
     return timings;
   }
 
-  // A row of an earlier process has to prove itself in this one.
-  bool is_verified(const Tiling& tiling) {
-    if (std::find(verified_.begin(), verified_.end(), tiling) != verified_.end()) return true;
-    return is_right(tiling, target_.compile(tiling));
-  }
-
   // The finalists and the default in the same rounds; the default wins ties. Held however late it
   // is, if only something was measured: without them all of it would prove nothing.
   void finals() {
@@ -232,6 +248,7 @@ class Search {
     if (static_cast<int>(finalists.size()) > options_.finalists) {
       finalists.resize(static_cast<std::size_t>(options_.finalists));
     }
+    keep_right(finalists, [] { return false; });
     const std::vector<Timing> timings = time_all(finalists, options_.final_rounds);
     if (!timings.empty()) {
       rescale(timings[0].median_us / row(default_)->time_us);
@@ -274,7 +291,7 @@ class Search {
   std::optional<CompilePool> own_pool_;
   const double start_ = now();
   TuningResult result_;
-  std::vector<Tiling> verified_;  // compiled and right, in this process
+  TilingSet verified_;  // compiled and right, in this process
   int planned_ = 1;
 };
 

@@ -58,7 +58,8 @@ struct TunerOptions {
   int final_rounds = 200;   // paired rounds of the finals; fewer where the target's policy says so
   double tie = 0.005;       // a finalist must beat the default by more than this share of its time
   std::vector<Tiling> seeds = {};  // tried first: winners of similar problems
-  // Rows of a search that was interrupted: failures are not tried again, times are a first ranking.
+  // Rows of a search that this one goes on from: failures are not tried again, times are a first
+  // ranking.
   std::vector<CandidateResult> known = {};
   CompilePool* pool = nullptr;                // null: one of its own, with a thread per core
   const std::atomic<bool>* cancel = nullptr;  // set by Ctrl-C: stop soon and keep what is known

@@ -53,6 +53,7 @@ class Run {
   const TuningRecord* find_known(const TuningDevice& device,
                                  const TuningProblem& problem,
                                  bool complete) const;
+  bool is_enough(const TuningRecord* known) const;
   bool is_present(const TuningDevice& device, const TuningProblem& problem) const;
   void compile_ahead(TuningDevice& device);
   TuningOutcome tune_one(TuningDevice& device, const Share& share, std::size_t index);
@@ -145,9 +146,15 @@ void Run::compile_ahead(TuningDevice& device) {
     pool_.submit(CompilePool::Lane::kLater, [ahead, &problem] { ahead(problem); });
 }
 
+// An exhaustive search is done when it has covered the space.
+bool Run::is_enough(const TuningRecord* known) const {
+  return known != nullptr && !options_.again &&
+         (!options_.tuner.exhaustive || covers_space(*known));
+}
+
 bool Run::is_present(const TuningDevice& device, const TuningProblem& problem) const {
   const std::lock_guard lock(mutex_);
-  return !options_.again && find_known(device, problem, /*complete=*/true) != nullptr;
+  return is_enough(find_known(device, problem, /*complete=*/true));
 }
 
 // The winners of other shapes of the problem, nearest first, and what is known elsewhere.
@@ -187,12 +194,13 @@ TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_
   {
     const std::lock_guard lock(mutex_);
     const TuningRecord* known = find_known(device, problem, /*complete=*/true);
-    if (known != nullptr && !options_.again) {
+    if (is_enough(known)) {
       outcome.state = TuningState::kPresent;
       outcome.record = *known;
       return outcome;
     }
     const TuningRecord* partial = find_known(device, problem, /*complete=*/false);
+    if (partial == nullptr && !options_.again) partial = known;
     if (partial != nullptr) known_rows = partial->candidates;
   }
   try {

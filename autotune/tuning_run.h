@@ -57,7 +57,7 @@ struct RunProgress {
 struct RunOptions {
   TunerOptions tuner;               // of each problem; its pool and seeds are set by the run
   double seconds = 0;               // of the whole run; 0: tuner.seconds for each problem
-  bool again = false;               // measure also what has an exact record
+  bool again = false;               // begin anew also where there is a complete record
   std::optional<Family> family;     // whose tilings are tried; default: the heuristic's
   std::filesystem::path directory;  // where records go; empty: nowhere
   int compile_threads = 0;          // 0: one per core

@@ -139,7 +139,7 @@ RunOptions run_options(const TuneOptions& options,
   // A budget is shared by the problems; without one each gets its usual time.
   if (options.seconds > 0) run.tuner.seconds = options.seconds;
   run.seconds = options.seconds;
-  run.again = options.again || options.exhaustive;
+  run.again = options.again;
   run.directory = directory;
   run.compile_threads = options.threads;
   run.progress = [&report](const RunProgress& p) { report.progress(progress_text(p)); };

@@ -233,8 +233,28 @@ TEST_CASE("a record says of how many its candidates are, and against what") {
   REQUIRE(record.default_tiling);
   CHECK(*record.default_tiling == space.default_tiling);
   CHECK_FALSE(covers_space(record));
-  site.options.again = site.options.tuner.exhaustive = true;
-  CHECK(covers_space(site.run(problems({512})).at(0).record));
+}
+
+TEST_CASE("an exhaustive search goes on from what is known, until it has covered the space") {
+  Site site;
+  const auto list = problems({512});
+  const TuningRecord first = site.run(list).at(0).record;
+  CHECK_FALSE(covers_space(first));
+
+  int verified = 0;
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
+    target.on_verify_ = [&](const Tiling&) { ++verified; };
+  };
+  site.options.tuner.exhaustive = true;
+  const TuningOutcome all = site.run(list).at(0);
+  CHECK(all.state == TuningState::kTuned);
+  CHECK(covers_space(all.record));
+  CHECK(verified >= first.legal - first.measured);
+  CHECK(verified < first.legal);
+
+  CHECK(site.run(list).at(0).state == TuningState::kPresent);
+  site.options.tuner.exhaustive = false;
+  CHECK(site.run(list).at(0).state == TuningState::kPresent);
 }
 
 TEST_CASE("another family is tried against the heuristic's default") {
