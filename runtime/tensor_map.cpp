@@ -49,7 +49,7 @@ TensorMap encode_tensor_map(const DriverLibrary& driver, const TensorMapSpec& sp
       kElementStrides.data(),
       CU_TENSOR_MAP_INTERLEAVE_NONE,
       swizzle_of(spec.swizzle_bytes),
-      // Rows are 128 bytes and the next panel's 128 follow: fetch both into L2 at once.
+      // The panels of a row follow each other, 128 bytes each: fetch two into L2 at once.
       CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
   TensorMap opaque;

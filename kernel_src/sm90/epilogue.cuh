@@ -26,8 +26,8 @@ struct EpilogueBase {
   static constexpr Dtype kDtype = kConfig.problem.dtype;
   static constexpr int kHeadDim = kConfig.problem.head_dim_v;
   static constexpr int kPanels = num_panels(kHeadDim);
-  static constexpr u32 kPanelBytes = kWarpgroupRows * kPanelRowBytes;  // but the last one's
-  static constexpr int kFirstNamedBarrier = 5;  // 1 … 4 are the ping-pong's
+  static constexpr u32 kPanelBytes = Smem::kWarpgroupBytes;  // but the last one's
+  static constexpr int kFirstNamedBarrier = 5;               // 1 … 4 are the ping-pong's
 
   const Sm90FwdParams& params;
   Smem smem;
@@ -144,8 +144,9 @@ struct Sm90Epilogue<kConfig, Epilogue::kDirect> : EpilogueBase<kConfig> {
   }
 };
 
-// Through this warpgroup's rows of the tile's Q buffer; the producer gets the buffer back when the
-// store has read it, which begin_tile() of the next tile waits for.
+// Through this warpgroup's rows of the tile's Q buffer, each warp through its own, which it alone
+// has read (covers_own_rows()). The producer gets the buffer back when the store has read it, which
+// begin_tile() of the next tile waits for.
 template <KernelConfig kConfig>
 struct Sm90Epilogue<kConfig, Epilogue::kThroughQ> : EpilogueBase<kConfig> {
   using Base = EpilogueBase<kConfig>;

@@ -26,6 +26,16 @@ constexpr int last_panel_row_bytes(int head_dim) {
 constexpr int row_bytes(int head_dim) {
   return (num_panels(head_dim) - 1) * kPanelRowBytes + last_panel_row_bytes(head_dim);
 }
+// True when a warp's rows of O lie on its own rows of Q, panel by panel: then it may stage O there
+// while other warps still read theirs.
+constexpr bool covers_own_rows(int head_dim_v, int head_dim_qk) {
+  for (int panel = 0; panel < num_panels(head_dim_v); ++panel) {
+    if (panel == num_panels(head_dim_qk) ||
+        panel_row_bytes(head_dim_v, panel) != panel_row_bytes(head_dim_qk, panel))
+      return false;
+  }
+  return true;
+}
 // Where the last panel has a tensor map of its own.
 constexpr bool has_narrow_panel(int head_dim) {
   return last_panel_row_bytes(head_dim) < kPanelRowBytes;
@@ -56,7 +66,8 @@ constexpr int sm90_staging_panels(const KernelConfig& config) {
 }
 constexpr int sm90_staging_row_bytes(const KernelConfig& config) {
   const int bytes = row_bytes(config.problem.head_dim_v);
-  return bytes < kMaxStagingPanels * kPanelRowBytes ? bytes : kMaxStagingPanels * kPanelRowBytes;
+  const int widest = sm90_staging_panels(config) * kPanelRowBytes;
+  return bytes < widest ? bytes : widest;
 }
 
 // From a stage of K to the next: the 128-byte swizzle repeats after 1024 bytes.
@@ -140,8 +151,8 @@ constexpr const char* sm90_why_illegal(const KernelConfig& config) {
   if (t.cluster_size > 1 && t.schedule == Schedule::kDynamic)
     return "sm90: CTAs of a cluster cannot share a tile counter";
   if (t.epilogue == Epilogue::kThroughQ &&
-      (t.num_q_stages != 2 || row_bytes(p.head_dim_v) > row_bytes(p.head_dim_qk)))
-    return "sm90: an epilogue through Q needs two Q stages and rows of Q at least as wide as of O";
+      (t.num_q_stages != 2 || !covers_own_rows(p.head_dim_v, p.head_dim_qk)))
+    return "sm90: an epilogue through Q needs two Q stages and panels of Q as wide as those of O";
   return sm90_why_illegal_registers(config);
 }
 

@@ -175,6 +175,27 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("sm90: O goes through Q only where its rows lie on the warp's own rows of Q") {
+  const auto through_q = [](int qk, int v) {
+    return reason({.problem = {.head_dim_qk = qk, .head_dim_v = v},
+                   .tiling = {.family = Family::kSm90,
+                              .block_m = 64,
+                              .block_n = 32,
+                              .num_stages = 2,
+                              .num_q_stages = 2,
+                              .num_warps = 4,
+                              .epilogue = Epilogue::kThroughQ},
+                   .arch = {9, 0, true}});
+  };
+  for (const auto& [qk, v] :
+       {std::pair(128, 128), {80, 80}, {192, 128}, {72, 64}, {160, 128}, {96, 96}})
+    CHECK(through_q(qk, v) == "legal");
+  // Rows of O that are narrower than Q's would lie on rows that other warps still read.
+  for (const auto& [qk, v] :
+       {std::pair(128, 80), {128, 96}, {192, 160}, {96, 72}, {72, 8}, {64, 32}, {64, 128}})
+    CHECK_THAT(through_q(qk, v), ContainsSubstring("panels of Q as wide as those of O"));
+}
+
 TEST_CASE("illegal sm90 tilings say what is wrong with them") {
   KernelConfig config = {.problem = {.head_dim_qk = 72, .head_dim_v = 72},
                          .tiling = {.family = Family::kSm90,

@@ -16,12 +16,12 @@ namespace {
 
 Stream stream_of(std::uintptr_t number) { return reinterpret_cast<Stream>(number); }
 
-// One call of 2 batches, 3 heads, 100 rows and head_dim 64, in made-up memory.
+// One call of 2 batches, 3 heads and 100 rows, in made-up memory.
 struct Call {
-  explicit Call(const char* variant, Dtype dtype = Dtype::kBf16)
+  explicit Call(const char* variant, Dtype dtype = Dtype::kBf16, int head_dim = 64)
       : config(*parse_variant_name(variant, {9, 0, true})) {
     const auto tensor = [&](std::uintptr_t address) {
-      return bshd(reinterpret_cast<void*>(address), dtype, 2, 100, 3, 64);
+      return bshd(reinterpret_cast<void*>(address), dtype, 2, 100, 3, head_dim);
     };
     args.q = tensor(0x10000);
     args.k = tensor(0x20000);
@@ -231,6 +231,37 @@ TEST_CASE("a Hopper launch carries four tensor maps and a counter that no other 
   fake.capturing = true;
   for (int i = 0; i < 10; ++i) counters.insert(counter(stream_of(100)));
   CHECK(counters.size() == 110);
+}
+
+TEST_CASE("a narrow last panel of Q, K and O has a tensor map with the swizzle of its width") {
+  struct Narrow {
+    const char* variant;
+    int head_dim;
+    unsigned columns;
+    CUtensorMapSwizzle swizzle;
+  };
+  for (const Narrow& n :
+       {Narrow{"fwd_sm90_bf16_d80_m128n64s2", 80, 16, CU_TENSOR_MAP_SWIZZLE_32B},
+        Narrow{"fwd_sm90_bf16_d96_m128n64s2", 96, 32, CU_TENSOR_MAP_SWIZZLE_64B}}) {
+    CAPTURE(n.head_dim);
+    FakeCuda& fake = test::fresh_fake_cuda();
+    fake.param_bytes = sizeof(Sm90FwdParams);
+    const CudaExecutor executor(test::fake_cuda_settings(), 0);
+    Call(n.variant, Dtype::kBf16, n.head_dim).launch(executor);
+    int narrow = 0;
+    for (const test::FakeTensorMap& map : fake.tensor_maps) {
+      const bool whole = map.box_columns == 64;
+      CHECK(map.swizzle == (whole ? CU_TENSOR_MAP_SWIZZLE_128B : n.swizzle));
+      CHECK((whole || map.box_columns == n.columns));
+      narrow += !whole;
+    }
+    CHECK(narrow == 3);
+    CHECK(fake.tensor_maps.size() == 7);
+    const auto params = params_of<Sm90FwdParams>(fake.launches[0]);
+    CHECK(params.q_tail.opaque[0] == 0x10000);
+    CHECK(params.k_tail.opaque[0] == 0x20000);
+    CHECK(params.o_tail.opaque[0] == 0x40000);
+  }
 }
 
 TEST_CASE("pointers that are not this device's memory are named") {

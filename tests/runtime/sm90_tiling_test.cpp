@@ -93,9 +93,27 @@ TEST_CASE("row sums by mma only where the caller does not ask for the LSE") {
     CHECK(sums_by_mma(head_dim, MaskKind::kCausal, false));
     CHECK_FALSE(sums_by_mma(head_dim, MaskKind::kNone, true));
   }
-  CHECK(sums_by_mma(160, MaskKind::kCausal, false));
+  for (const int head_dim : {112, 160}) CHECK(sums_by_mma(head_dim, MaskKind::kCausal, false));
   for (const int head_dim : {112, 128, 160, 256})
     CHECK_FALSE(sums_by_mma(head_dim, MaskKind::kNone, false));
+}
+
+TEST_CASE("ones behind V go with 96 keys in three stages, and with ping-pong from head_dim 88") {
+  const auto tiling = [](int head_dim, MaskKind mask) {
+    const ProblemShape shape = square(1, 16, 16384);
+    return default_sm90_tiling(problem_of(head_dim, head_dim, mask), shape, kHopper, kH100).value();
+  };
+  for (const int head_dim : {80, 88, 96}) {
+    CAPTURE(head_dim);
+    const Tiling t = tiling(head_dim, MaskKind::kCausal);
+    CHECK(t.block_m == 192);
+    CHECK(t.block_n == 96);
+    CHECK(t.num_stages == 3);
+    CHECK(t.ping_pong == (head_dim >= 88));
+    CHECK_FALSE(tiling(head_dim, MaskKind::kNone).ping_pong);
+  }
+  CHECK(tiling(112, MaskKind::kCausal).block_n == 64);
+  CHECK(tiling(112, MaskKind::kCausal).num_stages == 4);
 }
 
 TEST_CASE("no tiling for other devices and dtypes") {

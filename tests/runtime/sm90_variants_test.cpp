@@ -126,6 +126,19 @@ TEST_CASE("default sm90 variants of usual head dims compile as they should", "[c
   check_configs(configs_of({std::begin(kUsual), std::end(kUsual)}));
 }
 
+// What the turns below leave out and the table of docs/hopper.md names.
+TEST_CASE("default sm90 variants between the usual head dims compile as they should",
+          "[compiles]") {
+  std::vector<KernelConfig> configs;
+  for (const int head_dim : {72, 80, 88, 96, 112, 160})
+    append_chosen(configs, problem_of(head_dim, MaskKind::kCausal, false, Dtype::kBf16));
+  for (const MaskKind mask : {MaskKind::kNone, MaskKind::kCausal}) {
+    append_chosen(configs, {Dtype::kBf16, 192, 192, mask, false});
+    append_chosen(configs, {Dtype::kBf16, 128, 96, mask, false});
+  }
+  check_configs(configs);
+}
+
 // Masks, LSE and dtypes take turns from head dim to head dim, so that a small machine can do it.
 TEST_CASE("default sm90 variants of all other head dims compile as they should", "[compiles]") {
   std::vector<KernelConfig> configs;

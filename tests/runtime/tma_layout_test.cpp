@@ -123,6 +123,12 @@ TEST_CASE("the last panel of Q, K and O has a map of its own where a narrower sw
     const Sm90TensorMaps maps = maps_of(head_dim);
     CHECK_FALSE((maps.q_tail || maps.k_tail || maps.o_tail));
   }
+  Call call = fused_call(72, 1, 2, 1000);
+  call.config.problem.head_dim_v = 96;
+  const Sm90TensorMaps maps = sm90_tensor_maps(call.config, call.args, call.shape);
+  REQUIRE((maps.k_tail && maps.o_tail));
+  CHECK(maps.k_tail->swizzle_bytes == 32);
+  CHECK(maps.o_tail->swizzle_bytes == 64);
 }
 
 TEST_CASE("V's last panel has a box without the columns past the head where ones stand there") {

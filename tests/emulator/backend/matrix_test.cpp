@@ -20,10 +20,10 @@ struct VariantCases {
   std::vector<AttentionCase> cases;
 };
 
-VariantCases cases_of(Family family, Scalar scalar, bool causal, int head_dim) {
+VariantCases cases_of(Family family, Scalar scalar, bool causal, int head_dim, int head_dim_v) {
   const AttentionCase base{.scalar = scalar,
                            .head_dim_qk = head_dim,
-                           .head_dim_v = head_dim,
+                           .head_dim_v = head_dim_v,
                            .causal = causal,
                            // Both kinds of variant for every family and mask.
                            .lse = causal == (head_dim != 64)};
@@ -42,7 +42,17 @@ std::vector<VariantCases> matrix(Family family) {
     if (tensor_cores && scalar == Scalar::kFp32) continue;
     for (const bool causal : {false, true})
       for (const int head_dim : {64, 72, 128, 256})
-        all.push_back(cases_of(family, scalar, causal, head_dim));
+        all.push_back(cases_of(family, scalar, causal, head_dim, head_dim));
+  }
+  // Rows of 32 and 64 bytes in the last panel of an sm90 tile: alone, behind whole panels, and
+  // narrower in O than in Q.
+  if (family == Family::kSm90) {
+    for (const bool causal : {false, true}) {
+      for (const int head_dim : {8, 24, 96, 160})
+        all.push_back(cases_of(family, Scalar::kBf16, causal, head_dim, head_dim));
+      all.push_back(cases_of(family, Scalar::kBf16, causal, 192, 160));
+      all.push_back(cases_of(family, Scalar::kBf16, causal, 128, 80));
+    }
   }
   return all;
 }
@@ -100,6 +110,6 @@ void check_family(Family family, std::size_t num_variants) {
 TEST_CASE("matrix: standard") { check_family(Family::kStandard, 24); }
 TEST_CASE("matrix: simt") { check_family(Family::kSimt, 24); }
 TEST_CASE("matrix: sm80") { check_family(Family::kSm80, 16); }
-TEST_CASE("matrix: sm90") { check_family(Family::kSm90, 16); }
+TEST_CASE("matrix: sm90") { check_family(Family::kSm90, 28); }
 
 }  // namespace flashjit::test

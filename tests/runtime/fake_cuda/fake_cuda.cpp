@@ -161,16 +161,17 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map,
                                 void* base,
                                 const cuuint64_t* dims,
                                 const cuuint64_t*,
-                                const cuuint32_t*,
+                                const cuuint32_t* box,
                                 const cuuint32_t*,
                                 CUtensorMapInterleave,
-                                CUtensorMapSwizzle,
+                                CUtensorMapSwizzle swizzle,
                                 CUtensorMapL2promotion,
                                 CUtensorMapFloatOOBfill) {
   seen(__func__);
   *map = {};
   map->opaque[0] = reinterpret_cast<cuuint64_t>(base);
-  state.tensor_maps.push_back({base, {dims[0], dims[1], dims[2], dims[3], dims[4]}});
+  state.tensor_maps.push_back(
+      {base, {dims[0], dims[1], dims[2], dims[3], dims[4]}, box[0], swizzle});
   return CUDA_SUCCESS;
 }
 

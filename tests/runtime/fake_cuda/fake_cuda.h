@@ -36,6 +36,8 @@ struct FakeLaunch {
 struct FakeTensorMap {
   const void* base;
   std::array<std::uint64_t, 5> dims;
+  unsigned box_columns;
+  int swizzle;  // CUtensorMapSwizzle
 };
 
 struct FakeCuda {
