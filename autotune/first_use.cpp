@@ -45,7 +45,7 @@ TuningResult search_on_first_use(TuningTarget& target,
   TunerOptions options;
   options.seconds = seconds;
   TuningResult result = tune(target, space, default_tiling, options);
-  if (!result.error.empty()) throw Error(ErrorCode::kDriver, result.error);
+  if (!result.error.empty()) throw Error(result.error_code, result.error);
   return result;
 }
 

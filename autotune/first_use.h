@@ -10,7 +10,8 @@ namespace flashjit {
 // without one, and what the device throws.
 TuningRecord tune_on_first_use(const OnlineTuningJob& job);
 
-// The search of it. Throws Error when the device is lost: what was measured before says nothing.
+// The search of it. Throws the Error that ended it, such as a lost device: what was measured before
+// says nothing.
 TuningResult search_on_first_use(TuningTarget& target,
                                  const std::vector<Candidate>& space,
                                  const Tiling& default_tiling,

@@ -5,24 +5,21 @@
 #include <functional>
 #include <iterator>
 #include <optional>
-#include <unordered_set>
+#include <span>
+#include <utility>
 
+#include "candidate_rows.h"
 #include "flashjit/error.h"
-#include "kernel_table.h"
 #include "neighbours.h"
+#include "tiling_set.h"
 
 namespace flashjit {
 namespace {
 
 constexpr int kFirstRounds = 3;
-constexpr std::size_t kBatch = 24;    // candidates that are timed together as they come
-constexpr double kSearchShare = 0.7;  // of the time; the rest is for the finals
-
-// Whole spaces hold tens of thousands.
-struct TilingHash {
-  std::size_t operator()(const KernelConfig& config) const { return hash_of(config); }
-};
-using TilingSet = std::unordered_set<KernelConfig, TilingHash>;
+constexpr std::size_t kBatch = 24;     // candidates that are timed together
+constexpr std::size_t kMostKept = 64;  // by the first pass of halving
+constexpr double kSearchShare = 0.7;   // of the time; the rest is for the finals
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -57,12 +54,14 @@ class Search {
       finals();
     } catch (const Error& error) {
       result_.error = error.what();
+      result_.error_code = error.code();
     }
     if (!result_.complete) {
       // Without paired finals nothing is proven: the default stays.
       result_.winner = default_;
-      result_.default_us = result_.winner_us = row(default_)->time_us;
+      result_.default_us = result_.winner_us = default_us();
     }
+    result_.candidates = rows_.take();
     return std::move(result_);
   }
 
@@ -70,13 +69,7 @@ class Search {
   double now() const { return options_.clock ? options_.clock() : steady_seconds(); }
   bool cancelled() const { return options_.cancel != nullptr && options_.cancel->load(); }
   bool stopped() const { return cancelled() || now() >= start_ + kSearchShare * options_.seconds; }
-
-  CandidateResult* row(const Tiling& tiling) {
-    for (CandidateResult& r : result_.candidates) {
-      if (r.tiling == tiling) return &r;
-    }
-    return nullptr;
-  }
+  double default_us() const { return rows_.find(default_)->time_us; }
 
   void require_default() {
     std::string error = target_.compile(default_);
@@ -88,14 +81,28 @@ class Search {
     }
     if (!error.empty())
       throw Error(ErrorCode::kNotSupported, "the default tiling cannot be tuned against: " + error);
-    verified_.insert({{}, default_, {}});
-    result_.candidates.push_back({default_, timing.median_us, timing.spread_us, ""});
+    verified_.insert(default_);
+    rows_.write({default_, timing.median_us, timing.spread_us, ""});
   }
 
   void adopt_known() {
-    for (const CandidateResult& known : options_.known) {
-      if (row(known.tiling) == nullptr) result_.candidates.push_back(known);
+    const double scale = scale_of_known();
+    for (CandidateResult known : options_.known) {
+      if (rows_.find(known.tiling) != nullptr) continue;
+      known.time_us *= scale;
+      known.spread_us *= scale;
+      rows_.write(std::move(known));
     }
+  }
+
+  // From the clock of the search that measured the known rows to that of this one; 1 where they do
+  // not say how long the default took.
+  double scale_of_known() const {
+    for (const CandidateResult& known : options_.known) {
+      if (known.tiling == default_ && known.error.empty() && known.time_us > 0)
+        return default_us() / known.time_us;
+    }
+    return 1;
   }
 
   std::vector<Tiling> first_candidates() const {
@@ -118,10 +125,9 @@ class Search {
   // Compiles, verifies and times once what has no row yet.
   void measure_new(const std::vector<Tiling>& tilings) {
     TilingSet seen;
-    for (const CandidateResult& r : result_.candidates) seen.insert({{}, r.tiling, {}});
     std::vector<Tiling> fresh;
     for (const Tiling& t : tilings) {
-      if (seen.insert({{}, t, {}}).second) fresh.push_back(t);
+      if (rows_.find(t) == nullptr && seen.insert(t).second) fresh.push_back(t);
     }
     planned_ += static_cast<int>(fresh.size());
     prepare(
@@ -150,7 +156,7 @@ class Search {
 
   // Leaves out what is not right. A row of an earlier process has to prove itself in this one.
   void keep_right(std::vector<Tiling>& tilings, const std::function<bool()>& stop) {
-    const auto is_unproven = [this](const Tiling& t) { return !verified_.contains({{}, t, {}}); };
+    const auto is_unproven = [this](const Tiling& t) { return !verified_.contains(t); };
     std::vector<Tiling> unproven;
     std::copy_if(tilings.begin(), tilings.end(), std::back_inserter(unproven), is_unproven);
     prepare(unproven, stop, [](std::vector<Tiling>&) {});
@@ -169,48 +175,50 @@ class Search {
       fail(tiling, error);
       return false;
     }
-    verified_.insert({{}, tiling, {}});
+    verified_.insert(tiling);
     return true;
   }
 
-  void fail(const Tiling& tiling, const std::string& error) {
-    CandidateResult* known = row(tiling);
-    if (known == nullptr) known = &result_.candidates.emplace_back();
-    *known = {tiling, 0, 0, error};
-  }
+  void fail(const Tiling& tiling, const std::string& error) { rows_.write({tiling, 0, 0, error}); }
 
-  // Timed tilings, fastest first.
-  std::vector<Tiling> ranking() const {
-    std::vector<const CandidateResult*> timed;
-    for (const CandidateResult& r : result_.candidates) {
-      if (r.error.empty()) timed.push_back(&r);
-    }
-    std::stable_sort(timed.begin(), timed.end(), [](const auto* a, const auto* b) {
-      return a->time_us < b->time_us;
-    });
-    std::vector<Tiling> tilings;
-    for (const CandidateResult* r : timed) tilings.push_back(r->tiling);
-    return tilings;
+  // Those that compete with the default, fastest first.
+  std::vector<Tiling> challengers() const {
+    std::vector<Tiling> ranked = rows_.ranking();
+    std::erase(ranked, default_);
+    return ranked;
   }
 
   // The default and the seeds may be of another family, which has no neighbours in the space.
   Tiling leader_of_space() const {
-    const std::vector<Tiling> ranked = ranking();
+    const std::vector<Tiling> ranked = rows_.ranking();
     const auto at = std::find_if(ranked.begin(), ranked.end(), [this](const Tiling& t) {
       return !space_.empty() && t.family == space_.front().tiling.family;
     });
     return at == ranked.end() ? ranked.front() : *at;
   }
 
-  // Fewer candidates, more rounds, each round interleaved.
+  // Fewer candidates, more rounds. Those that a pass drops stay out of the ranking: of hundreds the
+  // ones whose few rounds were the luckiest would come before those that more rounds have
+  // corrected.
   void halve() {
-    for (int rounds = 4; rounds <= 16 && !stopped(); rounds *= 2) {
-      std::vector<Tiling> ranked = ranking();
-      const int keep = std::max<int>(2 * options_.finalists, static_cast<int>(ranked.size()) / 3);
-      if (static_cast<int>(ranked.size()) <= keep) return;
-      ranked.resize(static_cast<std::size_t>(keep));
-      keep_right(ranked, [this] { return stopped(); });
-      time_all(ranked, rounds);
+    const std::size_t fewest = 2 * static_cast<std::size_t>(std::max(options_.finalists, 0));
+    std::vector<Tiling> kept = challengers();
+    for (int rounds = 4; rounds <= 16 && kept.size() > fewest && !stopped(); rounds *= 2) {
+      const std::size_t keep = std::clamp(kept.size() / 3, fewest, std::max(fewest, kMostKept));
+      for (std::size_t i = keep; i < kept.size(); ++i) rows_.leave_behind(kept[i]);
+      kept.resize(keep);
+      keep_right(kept, [this] { return stopped(); });
+      time_in_batches(kept, rounds);
+      kept = challengers();
+    }
+  }
+
+  // Until time is up.
+  void time_in_batches(const std::vector<Tiling>& tilings, int rounds) {
+    for (std::size_t at = 0; at < tilings.size() && !stopped(); at += kBatch) {
+      const auto batch = std::span(tilings).subspan(at, std::min(kBatch, tilings.size() - at));
+      std::vector<Tiling> timed(batch.begin(), batch.end());
+      time_all(timed, rounds);
     }
   }
 
@@ -223,17 +231,14 @@ class Search {
     all.insert(all.end(), tilings.begin(), tilings.end());
     std::vector<Timing> timings = target_.time(all, rounds);
     if (!timings[0].error.empty())
-      throw Error(ErrorCode::kDriver, "the default tiling runs no more: " + timings[0].error);
-    const double default_us = row(default_)->time_us;
+      throw Error(ErrorCode::kNotSupported, "the default tiling runs no more: " + timings[0].error);
     for (std::size_t i = 1; i < all.size(); ++i) {
       const Timing& t = timings[i];
-      if (!t.error.empty()) {
+      if (t.error.empty()) {
+        rows_.write({all[i], t.ratio * default_us(), t.spread_us, ""});
+      } else {
         fail(all[i], t.error);
-        continue;
       }
-      CandidateResult* known = row(all[i]);
-      if (known == nullptr) known = &result_.candidates.emplace_back();
-      *known = {all[i], t.ratio * default_us, t.spread_us, ""};
     }
     report();
     return timings;
@@ -242,8 +247,7 @@ class Search {
   // The finalists and the default in the same rounds; the default wins ties. Held however late it
   // is, if only something was measured: without them all of it would prove nothing.
   void finals() {
-    std::vector<Tiling> finalists = ranking();
-    std::erase(finalists, default_);
+    std::vector<Tiling> finalists = challengers();
     if (cancelled() || finalists.empty()) return;
     if (static_cast<int>(finalists.size()) > options_.finalists) {
       finalists.resize(static_cast<std::size_t>(options_.finalists));
@@ -251,11 +255,12 @@ class Search {
     keep_right(finalists, [] { return false; });
     const std::vector<Timing> timings = time_all(finalists, options_.final_rounds);
     if (!timings.empty()) {
-      rescale(timings[0].median_us / row(default_)->time_us);
-      row(default_)->spread_us = timings[0].spread_us;
+      // All rows are shares of the default's time, which the finals know best.
+      rows_.rescale(timings[0].median_us / default_us());
+      rows_.write({default_, timings[0].median_us, timings[0].spread_us, ""});
       result_.rounds = timings[0].rounds;
     }
-    result_.default_us = row(default_)->time_us;
+    result_.default_us = default_us();
     result_.winner = default_;
     double best = 1 - options_.tie;
     for (std::size_t i = 0; i < finalists.size(); ++i) {
@@ -264,24 +269,17 @@ class Search {
       best = t.ratio;
       result_.winner = finalists[i];
     }
-    result_.winner_us = row(result_.winner)->time_us;
+    result_.winner_us = rows_.find(result_.winner)->time_us;
     result_.complete = true;
     report();
   }
 
-  // All rows are shares of the default's time, which the finals know best.
-  void rescale(double factor) {
-    for (CandidateResult& r : result_.candidates) r.time_us *= factor;
-  }
-
   void report() {
     if (!options_.progress) return;
-    const Tiling leader = ranking().front();
-    options_.progress({static_cast<int>(result_.candidates.size()),
-                       std::max(planned_, static_cast<int>(result_.candidates.size())),
-                       leader,
-                       row(leader)->time_us,
-                       row(default_)->time_us});
+    const int done = static_cast<int>(rows_.size());
+    const CandidateResult& leader = rows_.leader();
+    options_.progress(
+        {done, std::max(planned_, done), leader.tiling, leader.time_us, default_us()});
   }
 
   TuningTarget& target_;
@@ -291,6 +289,7 @@ class Search {
   std::optional<CompilePool> own_pool_;
   const double start_ = now();
   TuningResult result_;
+  CandidateRows rows_;
   TilingSet verified_;  // compiled and right, in this process
   int planned_ = 1;
 };

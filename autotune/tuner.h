@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compile_pool.h"
+#include "flashjit/error.h"
 #include "search_space.h"
 #include "tuning_record.h"
 
@@ -59,7 +60,7 @@ struct TunerOptions {
   double tie = 0.005;       // a finalist must beat the default by more than this share of its time
   std::vector<Tiling> seeds = {};  // tried first: winners of similar problems
   // Rows of a search that this one goes on from: failures are not tried again, times are a first
-  // ranking.
+  // ranking, as shares of the time that the default has among them.
   std::vector<CandidateResult> known = {};
   CompilePool* pool = nullptr;                // null: one of its own, with a thread per core
   const std::atomic<bool>* cancel = nullptr;  // set by Ctrl-C: stop soon and keep what is known
@@ -78,10 +79,11 @@ struct TuningResult {
   std::vector<CandidateResult> candidates;
   int legal = 0;   // points of the space: time may end before each has its row
   int rounds = 0;  // of the finals
-  // Paired finals were held. False: out of time, cancelled, or the device was lost (then `error`
-  // says so); the winner is the default then.
+  // Paired finals were held. False: out of time, cancelled, or ended by an error (then `error` says
+  // so); the winner is the default then.
   bool complete = false;
   std::string error;
+  ErrorCode error_code = ErrorCode::kOk;  // of `error`; kDriver: the device is lost
 };
 
 // Never throws for a candidate: a failing one is a row with its error, and a lost device ends the

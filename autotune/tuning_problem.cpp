@@ -3,9 +3,11 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "select.h"
+#include "tiling_set.h"
 
 namespace flashjit {
 namespace {
@@ -51,8 +53,12 @@ TuningRecord make_record(const TuningProblem& problem,
   return record;
 }
 
-bool covers_space(const TuningRecord& record) {
-  return record.legal > 0 && record.measured + record.failed >= record.legal;
+bool covers_space(const TuningRecord& record, const std::vector<Candidate>& space) {
+  if (space.empty() || record.candidates.size() < space.size()) return false;
+  TilingSet tried;
+  for (const CandidateResult& row : record.candidates) tried.insert(row.tiling);
+  return std::all_of(
+      space.begin(), space.end(), [&](const Candidate& c) { return tried.contains(c.tiling); });
 }
 
 }  // namespace flashjit

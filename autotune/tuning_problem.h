@@ -29,7 +29,8 @@ TuningRecord make_record(const TuningProblem& problem,
                          const FamilyDigests& digests,
                          const TuningResult& result);
 
-// Whether each legal tiling of the space has its row.
-bool covers_space(const TuningRecord& record);
+// Whether each tiling of the space has its row in the record, which may have rows of other families
+// as well. An abridged record has few rows of any.
+bool covers_space(const TuningRecord& record, const std::vector<Candidate>& space);
 
 }  // namespace flashjit

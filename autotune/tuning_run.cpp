@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "record_directory.h"
 #include "select.h"
 #include "tuning_record_files.h"
 #include "variant_name.h"
@@ -50,14 +51,19 @@ class Run {
   bool cancelled() const {
     return options_.tuner.cancel != nullptr && options_.tuner.cancel->load();
   }
-  const TuningRecord* find_known(const TuningDevice& device,
-                                 const TuningProblem& problem,
-                                 bool complete) const;
-  bool is_enough(const TuningRecord* known) const;
-  bool is_present(const TuningDevice& device, const TuningProblem& problem) const;
+  std::optional<TuningRecord> find_known(const TuningDevice& device,
+                                         const TuningProblem& problem,
+                                         bool complete) const;
+  std::optional<TuningRecord> find_enough(const TuningDevice& device,
+                                          const TuningProblem& problem) const;
+  std::vector<CandidateResult> known_rows(const TuningDevice& device,
+                                          const TuningProblem& problem) const;
   void compile_ahead(TuningDevice& device);
   TuningOutcome tune_one(TuningDevice& device, const Share& share, std::size_t index);
-  TunerOptions tuner_options(const Share& share, std::size_t index) const;
+  void search(TuningDevice& device, const Share& share, std::size_t index, TuningOutcome& outcome);
+  TunerOptions tuner_options(const TuningDevice& device,
+                             const Share& share,
+                             std::size_t index) const;
   std::vector<Tiling> seeds(const TuningDevice& device, const TuningProblem& problem) const;
 
   const std::vector<TuningProblem>& problems_;
@@ -83,7 +89,7 @@ void Run::join(const TuningDevice& device) {
   share.arch = device.info().arch;
   share.workers = 1;
   for (const TuningProblem& problem : problems_)
-    share.outcomes.push_back({problem, TuningState::kFailed, {}, "not begun"});
+    share.outcomes.push_back({problem, TuningState::kNotBegun, {}, ""});
 }
 
 Share& Run::share_of(const TuningDevice& device) {
@@ -101,7 +107,7 @@ std::optional<std::size_t> Run::take(Share& share) {
 
 void Run::finish(Share& share, std::size_t index, TuningOutcome outcome) {
   const std::lock_guard lock(mutex_);
-  if (outcome.state != TuningState::kFailed) {
+  if (has_record(outcome)) {
     // As on disk: what is incomplete takes the place of nothing complete.
     std::erase_if(records_, [&](const TuningRecord& old) {
       return same_subject(old, outcome.record) && (outcome.record.complete || !old.complete);
@@ -113,18 +119,45 @@ void Run::finish(Share& share, std::size_t index, TuningOutcome outcome) {
 }
 
 // Of these kernel sources, this device model and this bucket.
-const TuningRecord* Run::find_known(const TuningDevice& device,
-                                    const TuningProblem& problem,
-                                    bool complete) const {
+std::optional<TuningRecord> Run::find_known(const TuningDevice& device,
+                                            const TuningProblem& problem,
+                                            bool complete) const {
+  const std::lock_guard lock(mutex_);
   const FamilyDigests digests = device.digests();
   for (const TuningRecord& r : records_) {
     if (r.complete == complete && r.device == device_model(device.info()) &&
         r.arch == device.info().arch && r.problem == problem.problem &&
         r.bucket == shape_bucket(problem.shape) &&
         r.sources_digest == digests[static_cast<std::size_t>(r.winner.family)])
-      return &r;
+      return r;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+// The record that spares a search. An exhaustive one is done when it has covered the space of the
+// family that is wanted.
+std::optional<TuningRecord> Run::find_enough(const TuningDevice& device,
+                                             const TuningProblem& problem) const {
+  if (options_.again) return std::nullopt;
+  std::optional<TuningRecord> known = find_known(device, problem, /*complete=*/true);
+  if (known && options_.tuner.exhaustive) {
+    const TuningSpace space = tuning_space(problem, device.info(), options_.family);
+    if (!covers_space(*known, space.candidates)) return std::nullopt;
+  }
+  return known;
+}
+
+// What a search goes on from: the complete record, unless all is measured anew, or the one that an
+// interrupted search left, whichever knows more.
+std::vector<CandidateResult> Run::known_rows(const TuningDevice& device,
+                                             const TuningProblem& problem) const {
+  std::vector<CandidateResult> rows;
+  for (const bool complete : {false, true}) {
+    if (complete && options_.again) continue;
+    std::optional<TuningRecord> known = find_known(device, problem, complete);
+    if (known && known->candidates.size() > rows.size()) rows = std::move(known->candidates);
+  }
+  return rows;
 }
 
 // What the searches of this device will begin with; of the shapes of one problem each variant once,
@@ -132,7 +165,7 @@ const TuningRecord* Run::find_known(const TuningDevice& device,
 // too: a tenth of a second each.
 void Run::compile_ahead(TuningDevice& device) {
   const auto ahead = [this, &device](const TuningProblem& problem) {
-    if (is_present(device, problem)) return;
+    if (find_enough(device, problem)) return;
     const TuningSpace space = tuning_space(problem, device.info(), options_.family);
     for (const Candidate& c :
          shortlist(space.candidates, options_.tuner.shortlist, options_.tuner.per_tile)) {
@@ -146,18 +179,8 @@ void Run::compile_ahead(TuningDevice& device) {
     pool_.submit(CompilePool::Lane::kLater, [ahead, &problem] { ahead(problem); });
 }
 
-// An exhaustive search is done when it has covered the space.
-bool Run::is_enough(const TuningRecord* known) const {
-  return known != nullptr && !options_.again &&
-         (!options_.tuner.exhaustive || covers_space(*known));
-}
-
-bool Run::is_present(const TuningDevice& device, const TuningProblem& problem) const {
-  const std::lock_guard lock(mutex_);
-  return is_enough(find_known(device, problem, /*complete=*/true));
-}
-
-// The winners of other shapes of the problem, nearest first, and what is known elsewhere.
+// The winners of all records of the problem on this arch: of other shapes, other device models and
+// other sources, too, in the order of the records.
 std::vector<Tiling> Run::seeds(const TuningDevice& device, const TuningProblem& problem) const {
   const std::lock_guard lock(mutex_);
   std::vector<Tiling> tilings;
@@ -174,7 +197,10 @@ std::vector<Tiling> Run::seeds(const TuningDevice& device, const TuningProblem& 
 // its share: the first of its kind waits for the compiler, most of the others need less.
 constexpr double kShareFactor = 1.6;
 
-TunerOptions Run::tuner_options(const Share& share, std::size_t index) const {
+TunerOptions Run::tuner_options(const TuningDevice& device,
+                                const Share& share,
+                                std::size_t index) const {
+  const TuningProblem& problem = problems_[index];
   TunerOptions tuner = options_.tuner;
   if (options_.seconds > 0) {
     const double left = options_.seconds - seconds_since(start_);
@@ -183,53 +209,53 @@ TunerOptions Run::tuner_options(const Share& share, std::size_t index) const {
     tuner.seconds = std::clamp(kShareFactor * left / rounds, 0.0, std::max(left, 0.0));
     tuner.seconds = std::min(tuner.seconds, options_.tuner.seconds);
   }
+  tuner.seeds = seeds(device, problem);
+  tuner.known = known_rows(device, problem);
   return tuner;
+}
+
+// Measures, and writes the record: only what is kept counts as known.
+void Run::search(TuningDevice& device,
+                 const Share& share,
+                 std::size_t index,
+                 TuningOutcome& outcome) {
+  const TuningProblem& problem = problems_[index];
+  const TuningSpace space = tuning_space(problem, device.info(), options_.family);
+  if (options_.family && space.candidates.empty())
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("{} has no legal tiling of this problem", to_string(*options_.family)));
+  const std::unique_ptr<TuningTarget> target = device.open(problem);
+  TunerOptions tuner = tuner_options(device, share, index);
+  tuner.pool = &pool_;
+  if (options_.progress) {
+    tuner.progress = [&](const TuningProgress& search) {
+      const std::lock_guard lock(mutex_);
+      options_.progress({index + 1, problems_.size(), &problem, search});
+    };
+  }
+  const TuningResult result = tune(*target, space.candidates, space.default_tiling, tuner);
+  outcome.error = result.error;
+  outcome.device_lost = result.error_code == ErrorCode::kDriver;
+  if (!result.complete && outcome.error.empty())
+    outcome.error = cancelled() ? "interrupted" : "out of time";
+  outcome.record = make_record(problem, device.info(), device.digests(), result);
+  outcome.record.policy = device.policy();
+  outcome.record.sm_clock_mhz = target->sm_clock_mhz();
+  if (!options_.directory.empty()) write_record(options_.directory, outcome.record);
+  outcome.state = result.complete ? TuningState::kTuned : TuningState::kIncomplete;
+  outcome.covered = result.complete && covers_space(outcome.record, space.candidates);
 }
 
 TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_t index) {
   const Clock::time_point begin = Clock::now();
-  const TuningProblem& problem = problems_[index];
-  TuningOutcome outcome{problem, TuningState::kFailed, {}, ""};
-  std::vector<CandidateResult> known_rows;
-  {
-    const std::lock_guard lock(mutex_);
-    const TuningRecord* known = find_known(device, problem, /*complete=*/true);
-    if (is_enough(known)) {
+  TuningOutcome outcome{problems_[index], TuningState::kFailed, {}, ""};
+  try {
+    if (auto known = find_enough(device, outcome.problem)) {
       outcome.state = TuningState::kPresent;
-      outcome.record = *known;
+      outcome.record = *std::move(known);
       return outcome;
     }
-    const TuningRecord* partial = find_known(device, problem, /*complete=*/false);
-    if (partial == nullptr && !options_.again) partial = known;
-    if (partial != nullptr) known_rows = partial->candidates;
-  }
-  try {
-    const TuningSpace space = tuning_space(problem, device.info(), options_.family);
-    if (options_.family && space.candidates.empty())
-      throw Error(
-          ErrorCode::kNotSupported,
-          fmt::format("{} has no legal tiling of this problem", to_string(*options_.family)));
-    const std::unique_ptr<TuningTarget> target = device.open(problem);
-    TunerOptions tuner = tuner_options(share, index);
-    tuner.pool = &pool_;
-    tuner.seeds = seeds(device, problem);
-    tuner.known = std::move(known_rows);
-    if (options_.progress) {
-      tuner.progress = [&](const TuningProgress& search) {
-        const std::lock_guard lock(mutex_);
-        options_.progress({index + 1, problems_.size(), &problem, search});
-      };
-    }
-    const TuningResult result = tune(*target, space.candidates, space.default_tiling, tuner);
-    outcome.record = make_record(problem, device.info(), device.digests(), result);
-    outcome.record.policy = device.policy();
-    outcome.record.sm_clock_mhz = target->sm_clock_mhz();
-    outcome.state = result.complete ? TuningState::kTuned : TuningState::kIncomplete;
-    outcome.error = result.error;
-    outcome.device_lost = !result.error.empty();
-    if (!result.complete && outcome.error.empty())
-      outcome.error = cancelled() ? "interrupted" : "out of time";
-    if (!options_.directory.empty()) write_record(options_.directory, outcome.record);
+    search(device, share, index, outcome);
   } catch (const std::exception& error) {
     // Also what is no Error, such as a lack of memory: this runs on a thread of its own, where it
     // would end the program and what the others measure.
@@ -269,6 +295,8 @@ const char* to_string(TuningState state) {
       return "incomplete";
     case TuningState::kFailed:
       return "failed";
+    case TuningState::kNotBegun:
+      return "not begun";
   }
   return "unknown";
 }
@@ -277,6 +305,7 @@ std::vector<TuningOutcome> run_tuning(const std::vector<std::unique_ptr<TuningDe
                                       const std::vector<TuningProblem>& problems,
                                       const std::vector<TuningRecord>& known,
                                       const RunOptions& options) {
+  if (!options.directory.empty()) require_record_directory(options.directory);
   Run run(problems, known, options);
   for (const auto& device : devices) run.join(*device);
   {

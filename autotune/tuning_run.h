@@ -34,19 +34,25 @@ class TuningDevice {
 enum class TuningState : int {
   kTuned = 0,
   kPresent = 1,     // an exact record was there
-  kIncomplete = 2,  // out of time, interrupted, or the device was lost: see error
-  kFailed = 3,      // nothing is known: see error
+  kIncomplete = 2,  // out of time, interrupted, or ended by an error: see error
+  kFailed = 3,      // nothing is known, or it could not be written: see error
+  kNotBegun = 4,    // interrupted before it, or no device was left
 };
 const char* to_string(TuningState state);  // "tuned", …
 
 struct TuningOutcome {
   TuningProblem problem;
-  TuningState state = TuningState::kFailed;
-  TuningRecord record;  // unless kFailed
+  TuningState state = TuningState::kNotBegun;
+  TuningRecord record;  // where has_record()
   std::string error;
   bool device_lost = false;
-  double seconds = 0;  // wall time of this problem
+  bool covered = false;  // kTuned: each legal tiling of the space has its row
+  double seconds = 0;    // wall time of this problem
 };
+
+inline bool has_record(const TuningOutcome& outcome) {
+  return outcome.state != TuningState::kFailed && outcome.state != TuningState::kNotBegun;
+}
 
 struct RunProgress {
   std::size_t begun = 0, problems = 0;
@@ -57,7 +63,7 @@ struct RunProgress {
 struct RunOptions {
   TunerOptions tuner;               // of each problem; its pool and seeds are set by the run
   double seconds = 0;               // of the whole run; 0: tuner.seconds for each problem
-  bool again = false;               // begin anew also where there is a complete record
+  bool again = false;               // measure anew also where there is a complete record
   std::optional<Family> family;     // whose tilings are tried; default: the heuristic's
   std::filesystem::path directory;  // where records go; empty: nowhere
   int compile_threads = 0;          // 0: one per core
@@ -67,6 +73,7 @@ struct RunOptions {
 
 // One outcome for each problem and distinct device model, in the order of the problems. `known` are
 // the records that exist. A device that is lost stops its worker; others of its model do the rest.
+// Throws Error(kIo) before anything is measured where records cannot be written.
 std::vector<TuningOutcome> run_tuning(const std::vector<std::unique_ptr<TuningDevice>>& devices,
                                       const std::vector<TuningProblem>& problems,
                                       const std::vector<TuningRecord>& known,

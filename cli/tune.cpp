@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <future>
 
+#include "autotune/record_directory.h"
 #include "autotune/tuning_run.h"
 #include "cli/interrupt.h"
 #include "cli/option_checks.h"
@@ -59,8 +60,9 @@ std::string progress_text(const RunProgress& p) {
 
 std::string outcome_text(const TuningOutcome& outcome) {
   const TuningRecord& r = outcome.record;
-  if (outcome.state == TuningState::kFailed)
-    return fmt::format("  {}: failed: {}", short_text(outcome.problem), outcome.error);
+  if (!has_record(outcome))
+    return fmt::format(
+        "  {}: {}: {}", short_text(outcome.problem), to_string(outcome.state), outcome.error);
   const KernelConfig config{r.problem, r.winner, r.arch};
   return fmt::format("  {}: {}, {:.1f} µs, default {:.1f} µs, {} of {} legal tried, {}{}",
                      short_text(outcome.problem),
@@ -93,7 +95,7 @@ Table outcome_table() {
 
 void add_row(Table& table, const TuningOutcome& outcome) {
   const TuningRecord& r = outcome.record;
-  const bool known = outcome.state != TuningState::kFailed;
+  const bool known = has_record(outcome);
   const KernelConfig config{r.problem, r.winner, r.arch};
   const auto value = [known](auto v) { return known ? Json(v) : Json(); };
   // Older records do not say of how many they are.
@@ -120,7 +122,7 @@ void write_page(const std::string& file,
                 Report& report) {
   std::vector<TuningRecord> records;
   for (const TuningOutcome& outcome : outcomes) {
-    if (outcome.state != TuningState::kFailed) records.push_back(outcome.record);
+    if (has_record(outcome)) records.push_back(outcome.record);
   }
   Toolchain toolchain;
   write_report_page(file, std::move(records), toolchain, report);
@@ -164,6 +166,7 @@ int run_tune(const TuneOptions& options, Report& report) {
   const auto logger = make_logger({}, settings);
   for (const std::string& file : {options.export_file, options.report_file})
     if (!file.empty()) require_output_file(file);
+  require_record_directory(directory);
   const auto devices = open_tuning_devices(options, settings);
   const InterruptWatch watch;
   const std::vector<TuningOutcome> outcomes =
@@ -176,7 +179,7 @@ int run_tune(const TuneOptions& options, Report& report) {
   int partly = 0;
   for (const TuningOutcome& outcome : outcomes) {
     add_row(table, outcome);
-    partly += outcome.state == TuningState::kTuned && !covers_space(outcome.record);
+    partly += outcome.state == TuningState::kTuned && !outcome.covered;
     complete = complete &&
                (outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent);
   }
@@ -186,9 +189,12 @@ int run_tune(const TuneOptions& options, Report& report) {
   if (!options.export_file.empty()) tune_export(options.export_file, directory, report);
   if (!options.report_file.empty()) write_page(options.report_file, outcomes, report);
   if (options.exhaustive && partly > 0)
-    report.note(fmt::format("Not exhaustive at {} of {} problems: time ended before the space did.",
-                            partly,
-                            outcomes.size()));
+    report.note(
+        fmt::format("Not exhaustive at {} of {} problems: time ended before the space did; "
+                    "the same command goes on{}.",
+                    partly,
+                    outcomes.size(),
+                    options.again ? ", without --again" : ""));
   if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
   if (!complete && watch.interrupted()) return watch.exit_code();
   return complete ? kExitOk : kExitFailure;
@@ -209,15 +215,16 @@ void add_flags(CLI::App& command, TuneOptions& options) {
   command.add_option("--seconds", options.seconds, "For everything; default: 15 for each problem")
       ->check(positive());
   command.add_option("--out", options.directory, "Where records go; default: the cache directory");
-  command.add_flag("--again", options.again, "Measure also what has an exact record");
+  command.add_flag("--again", options.again, "Measure anew also what has an exact record");
   command.add_flag("--isolate",
                    options.isolate,
                    "Candidates in a worker process: one that crashes costs itself alone");
   command.add_option("--shortlist", options.shortlist, "Candidates of the first round")
       ->check(CLI::Range(1, 100000));
-  command.add_flag("--exhaustive",
-                   options.exhaustive,
-                   "The whole space, best estimates first, until time is up");
+  command.add_flag(
+      "--exhaustive",
+      options.exhaustive,
+      "The whole space, best estimates first, until time is up; the same command goes on");
   command.add_option("--threads", options.threads, "Compiles at once; default: one per core")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--dry-run", options.dry_run, "Print the search space; needs no GPU");

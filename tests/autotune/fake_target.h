@@ -8,6 +8,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "autotune/tuner.h"
@@ -53,6 +54,7 @@ class FakeTarget : public TuningTarget {
     return tiling.num_stages == wrong_stages_ ? "max error 0.3, bound 0.01" : "";
   }
   std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override {
+    on_time_(tilings, rounds);
     std::vector<Timing> timings;
     const double drift = 1 + drift_ * static_cast<double>(times_++ % 2);
     const std::lock_guard lock(mutex_);
@@ -85,6 +87,8 @@ class FakeTarget : public TuningTarget {
   double noise_ = 0;
   double drift_ = 0;  // every other call of time() is slower by this share
   std::function<void(const Tiling&)> on_verify_ = [](const Tiling&) {};
+  std::function<void(std::span<const Tiling>, int rounds)> on_time_ = [](std::span<const Tiling>,
+                                                                         int) {};
   int compiles_ = 0;
 
  private:

@@ -3,6 +3,7 @@
 #include "autotune/tuner.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "autotune/fake_target.h"
@@ -23,6 +24,12 @@ double best_in_space(const FakeTarget& target, const std::vector<Candidate>& spa
   double best = 1e30;
   for (const Candidate& c : space) best = std::min(best, target.true_time(c.tiling));
   return best;
+}
+
+std::vector<Candidate> six_hundred() {
+  std::vector<Candidate> space = search_space(Family::kSm90, kProblem, shape_of(4096), h100());
+  space.resize(600);
+  return space;
 }
 
 TEST_CASE("the tuner finds the fastest tiling, also where the model ranks it low") {
@@ -133,6 +140,7 @@ TEST_CASE("a lost device keeps what was measured; a broken default is an error")
   const TuningResult result = tune(target, space, space.back().tiling, quick());
   CHECK_FALSE(result.complete);
   CHECK_THAT(result.error, ContainsSubstring("DEVICE_LOST"));
+  CHECK(result.error_code == ErrorCode::kDriver);
   CHECK(result.candidates.size() > 1);
   CHECK(result.candidates.size() <= 60);
   CHECK(result.winner == space.back().tiling);
@@ -197,8 +205,7 @@ TEST_CASE("a search goes on from the rows of an interrupted one") {
 }
 
 TEST_CASE("a search that goes on keeps its time although all that is known must be proven again") {
-  std::vector<Candidate> space = search_space(Family::kSm90, kProblem, shape_of(4096), h100());
-  space.resize(600);
+  const std::vector<Candidate> space = six_hundred();
   FakeTarget target;
   TunerOptions options = quick();
   for (const Candidate& c : space)
@@ -215,6 +222,77 @@ TEST_CASE("a search that goes on keeps its time although all that is known must 
   CHECK(result.complete);
   CHECK(result.candidates.size() == space.size());
   CHECK(verified < 50);  // a batch may be under way when the time is up, and the finals come after
+}
+
+TEST_CASE(
+    "halving times ever fewer tilings for ever more rounds, and only its last ones reach the "
+    "finals") {
+  const std::vector<Candidate> space = six_hundred();
+  FakeTarget target;
+  target.noise_ = 0.1;
+  std::size_t most_at_once = 0;
+  std::map<int, std::vector<Tiling>> timed;  // by their rounds
+  target.on_time_ = [&](std::span<const Tiling> tilings, int rounds) {
+    most_at_once = std::max(most_at_once, tilings.size());
+    timed[rounds].insert(timed[rounds].end(), tilings.begin() + 1, tilings.end());
+  };
+  TunerOptions options = quick();
+  options.exhaustive = true;
+  CHECK(tune(target, space, space.back().tiling, options).complete);
+  CHECK(most_at_once <= 25);
+  CHECK(timed[3].size() >= 599);
+  CHECK(timed[4].size() <= 64);
+  CHECK(timed[8].size() < timed[4].size());
+  CHECK(timed[16].size() < timed[8].size());
+  CHECK_FALSE(timed[16].empty());
+  REQUIRE(timed[options.final_rounds].size() == 4);
+  for (const Tiling& t : timed[options.final_rounds])
+    CHECK(std::find(timed[16].begin(), timed[16].end(), t) != timed[16].end());
+}
+
+TEST_CASE("halving looks at the time between its batches, and the best that is known wins") {
+  const std::vector<Candidate> space = six_hundred();
+  FakeTarget target;
+  double now = 0;
+  std::map<int, int> calls;  // by their rounds
+  target.on_time_ = [&](std::span<const Tiling>, int rounds) {
+    ++calls[rounds];
+    if (rounds == 4) now = 100;
+  };
+  TunerOptions options = quick();
+  options.exhaustive = true;
+  options.clock = [&] { return now; };
+  const TuningResult result = tune(target, space, space.back().tiling, options);
+  CHECK(calls[4] == 1);
+  CHECK(calls[8] == 0);
+  CHECK(result.complete);
+  CHECK(target.true_time(result.winner) == best_in_space(target, space));
+}
+
+TEST_CASE("rows of a slower clock are compared by their share of the default's time") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  target.best_block_n_ = 64;
+  const Tiling fallback = space.back().tiling;
+  Tiling best = fallback;
+  for (const Candidate& c : space) {
+    if (target.true_time(c.tiling) < target.true_time(best)) best = c.tiling;
+  }
+  TunerOptions options = quick();
+  options.exhaustive = true;
+  options.finalists = 1;
+  const bool all_known = GENERATE(false, true);
+  for (const Candidate& c : space) {
+    if (all_known || c.tiling == best || c.tiling == fallback)
+      options.known.push_back({c.tiling, 1.25 * target.true_time(c.tiling), 0.125, ""});
+  }
+  const TuningResult result = tune(target, space, fallback, options);
+  CHECK(result.winner == best);
+  CHECK(result.candidates.size() == space.size());
+  double worst = 0;
+  for (const CandidateResult& row : result.candidates)
+    worst = std::max(worst, std::abs(row.time_us - target.true_time(row.tiling)));
+  CHECK(worst < 1e-9);
 }
 
 TEST_CASE("seeds are measured although the shortlist does not reach them") {

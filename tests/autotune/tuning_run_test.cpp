@@ -3,8 +3,11 @@
 
 #include <spdlog/sinks/null_sink.h>
 
+#include <algorithm>
+#include <fstream>
 #include <map>
 #include <new>
+#include <optional>
 
 #include "autotune/fake_target.h"
 #include "support/catch.h"
@@ -131,7 +134,7 @@ TEST_CASE("a lost device keeps what was measured, and the next run goes on from 
   CHECK(first[1].device_lost);
   CHECK_THAT(first[1].error, ContainsSubstring("DEVICE_LOST"));
   CHECK(first[1].record.candidates.size() > 1);
-  CHECK(first[2].state == TuningState::kFailed);  // not begun
+  CHECK(first[2].state == TuningState::kNotBegun);
   CHECK(site.records().size() == 2);
 
   broken = false;
@@ -151,7 +154,10 @@ TEST_CASE("an interrupt keeps the records that are complete") {
   site.options.on_outcome = [&](const TuningOutcome&) { cancel = true; };
   const auto outcomes = site.run(problems({512, 1024, 4096}));
   CHECK(outcomes[0].state == TuningState::kTuned);
-  CHECK(outcomes[1].state == TuningState::kFailed);
+  CHECK(outcomes[1].state == TuningState::kNotBegun);
+  CHECK(outcomes[2].problem.shape.seqlen_q == 4096);
+  CHECK(to_string(outcomes[2].state) == std::string("not begun"));
+  CHECK_FALSE(has_record(outcomes[2]));
   CHECK(site.records().size() == 1);
 }
 
@@ -232,14 +238,15 @@ TEST_CASE("a record says of how many its candidates are, and against what") {
   CHECK(record.rounds == TunerOptions{}.final_rounds);
   REQUIRE(record.default_tiling);
   CHECK(*record.default_tiling == space.default_tiling);
-  CHECK_FALSE(covers_space(record));
+  CHECK_FALSE(covers_space(record, space.candidates));
 }
 
 TEST_CASE("an exhaustive search goes on from what is known, until it has covered the space") {
   Site site;
   const auto list = problems({512});
-  const TuningRecord first = site.run(list).at(0).record;
-  CHECK_FALSE(covers_space(first));
+  const TuningOutcome ordinary = site.run(list).at(0);
+  const TuningRecord& first = ordinary.record;
+  CHECK_FALSE(ordinary.covered);
 
   int verified = 0;
   site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
@@ -248,13 +255,90 @@ TEST_CASE("an exhaustive search goes on from what is known, until it has covered
   site.options.tuner.exhaustive = true;
   const TuningOutcome all = site.run(list).at(0);
   CHECK(all.state == TuningState::kTuned);
-  CHECK(covers_space(all.record));
+  CHECK(all.covered);
   CHECK(verified >= first.legal - first.measured);
   CHECK(verified < first.legal);
 
   CHECK(site.run(list).at(0).state == TuningState::kPresent);
   site.options.tuner.exhaustive = false;
   CHECK(site.run(list).at(0).state == TuningState::kPresent);
+}
+
+TEST_CASE("a space is covered by rows of its own family") {
+  Site site;
+  const auto list = problems({512});
+  site.options.tuner.exhaustive = true;
+  CHECK(site.run(list).at(0).covered);
+  site.options.family = Family::kSimt;
+  const TuningOutcome simt = site.run(list).at(0);
+  CHECK(simt.state == TuningState::kTuned);
+  CHECK(simt.covered);
+  const auto tried = std::count_if(
+      simt.record.candidates.begin(), simt.record.candidates.end(), [](const CandidateResult& row) {
+        return row.tiling.family == Family::kSimt;
+      });
+  CHECK(tried == simt.record.legal);
+  CHECK(site.run(list).at(0).state == TuningState::kPresent);
+  site.options.family.reset();
+  CHECK(site.run(list).at(0).state == TuningState::kPresent);
+}
+
+TEST_CASE("a search goes on from the record that knows more") {
+  Site site;
+  const auto list = problems({512});
+  const TuningRecord complete = site.run(list).at(0).record;
+  int calls = 10;
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
+    target.calls_left_ = calls;
+  };
+  site.options.again = true;
+  const std::size_t partial = site.run(list).at(0).record.candidates.size();
+  REQUIRE(site.records().size() == 2);
+  REQUIRE(partial + 25 < complete.candidates.size());
+
+  calls = 1 << 20;
+  std::optional<int> first;  // rows after the first batch
+  site.options.progress = [&](const RunProgress& p) {
+    if (!first) first = p.search.done;
+  };
+  const auto begins_with = [&](bool again) {
+    first.reset();
+    site.options.again = again;
+    site.options.tuner.exhaustive = !again;
+    const auto before = site.records();
+    CHECK(site.run(list).at(0).state == TuningState::kTuned);
+    for (const TuningRecord& r : before) write_record(site.options.directory, r);
+    return static_cast<std::size_t>(first.value_or(0));
+  };
+  CHECK(begins_with(/*again=*/false) >= complete.candidates.size());
+  CHECK(begins_with(/*again=*/true) <= partial + 25);
+}
+
+TEST_CASE("a directory that cannot be written is found before anything is measured") {
+  Site site;
+  std::ofstream(site.directory / "tuning") << "a file";
+  CHECK_THROWS_WITH(site.run(problems({512})),
+                    ContainsSubstring((site.directory / "tuning").string()));
+  CHECK(site.device.opened_.empty());
+  site.options.directory = site.directory / "tuning" / "below";
+  CHECK_THROWS_AS(site.run(problems({512})), Error);
+}
+
+TEST_CASE("a record that cannot be written is no success, and the others are tuned") {
+  Site site;
+  site.device.setup_ = [&](FakeTarget&, const TuningProblem& problem) {
+    const std::filesystem::path place = site.options.directory;
+    if (problem.shape.seqlen_q == 512) {
+      std::ofstream(place) << "a file";
+    } else {
+      std::filesystem::remove(place);
+    }
+  };
+  const auto outcomes = site.run(problems({512, 1024}));
+  CHECK(outcomes[0].state == TuningState::kFailed);
+  CHECK_THAT(outcomes[0].error, ContainsSubstring("tuning"));
+  CHECK(outcomes[1].state == TuningState::kTuned);
+  CHECK(site.records().size() == 1);
 }
 
 TEST_CASE("another family is tried against the heuristic's default") {
@@ -283,6 +367,25 @@ TEST_CASE("what is no Error of this library costs one problem, not the program")
   CHECK(outcomes[0].state == TuningState::kFailed);
   CHECK(outcomes[0].error == "std::bad_alloc");
   CHECK(outcomes[1].state == TuningState::kTuned);
+}
+
+TEST_CASE("an error that is not the driver's ends one search, not the device") {
+  Site site;
+  site.device.setup_ = [](FakeTarget& target, const TuningProblem& problem) {
+    int verified = 0;
+    target.on_verify_ = [=](const Tiling&) mutable {
+      if (++verified != 10) return;
+      if (problem.shape.seqlen_q == 512) throw Error(ErrorCode::kOutOfMemory, "no memory");
+      if (problem.shape.seqlen_q == 1024) throw std::bad_alloc();
+    };
+  };
+  const auto outcomes = site.run(problems({512, 1024, 2048}));
+  CHECK(outcomes[0].state == TuningState::kIncomplete);
+  CHECK(outcomes[0].error == "no memory");
+  CHECK_FALSE(outcomes[0].device_lost);
+  CHECK(outcomes[1].state == TuningState::kFailed);
+  CHECK_FALSE(outcomes[1].device_lost);
+  CHECK(outcomes[2].state == TuningState::kTuned);
 }
 
 TEST_CASE("a problem that cannot be opened is a row, the others are tuned") {

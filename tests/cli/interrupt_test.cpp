@@ -78,7 +78,7 @@ TEST_CASE("an interrupted tune stops, and its exit code is that of the signal") 
   REQUIRE(site.stop("tune --json --grid --threads 1", signal) == expected);
   const nlohmann::json stopped = nlohmann::json::parse(std::ifstream(site.out));
   REQUIRE(stopped.at("problems").size() == 36);
-  CHECK(stopped.at("problems").back().at("error") == "not begun");
+  CHECK(stopped.at("problems").back().at("state") == "not begun");
 }
 
 TEST_CASE("an interrupted export writes no bundle, and no half of one") {

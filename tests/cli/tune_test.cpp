@@ -134,6 +134,15 @@ TEST_CASE("files that tune is to write are looked at before it opens a GPU") {
   CHECK_THAT(run.err, ContainsSubstring("/dev/null/file"));
 }
 
+TEST_CASE("a directory that can take no records is found before tune opens a GPU") {
+  const TempDir directory;
+  const std::string file = directory / "records";
+  std::ofstream(file) << "a file";
+  const ProgramRun run = run_program("tune --grid --out " + file, kNoGpu);
+  CHECK(run.exit_code == 3);
+  CHECK_THAT(run.err, ContainsSubstring("tuning records cannot go to " + file));
+}
+
 TEST_CASE("without a GPU tune says what it needs and what can be done instead") {
   const ProgramRun run = run_program("tune --grid", kNoGpu);
   CHECK(run.exit_code == 1);

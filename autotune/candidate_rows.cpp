@@ -1,0 +1,50 @@
+#include "candidate_rows.h"
+
+#include <algorithm>
+
+namespace flashjit {
+
+const CandidateResult* CandidateRows::find(const Tiling& tiling) const {
+  const auto at = index_.find(tiling);
+  return at == index_.end() ? nullptr : &rows_[at->second];
+}
+
+void CandidateRows::write(CandidateResult row) {
+  const auto [entry, is_new] = index_.try_emplace(row.tiling, rows_.size());
+  const std::size_t at = entry->second;
+  if (is_new) rows_.emplace_back();
+  const bool falls_back = at == leader_ && (!row.error.empty() || row.time_us > rows_[at].time_us);
+  rows_[at] = std::move(row);
+  if (falls_back) {
+    find_leader();
+  } else if (is_ranked(rows_[at]) && rows_[at].time_us < rows_[leader_].time_us) {
+    leader_ = at;
+  }
+}
+
+void CandidateRows::rescale(double factor) {
+  for (CandidateResult& row : rows_) row.time_us *= factor;
+}
+
+std::vector<Tiling> CandidateRows::ranking() const {
+  std::vector<const CandidateResult*> ranked;
+  for (const CandidateResult& row : rows_) {
+    if (is_ranked(row)) ranked.push_back(&row);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto* a, const auto* b) {
+    return a->time_us < b->time_us;
+  });
+  std::vector<Tiling> tilings;
+  for (const CandidateResult* row : ranked) tilings.push_back(row->tiling);
+  return tilings;
+}
+
+void CandidateRows::find_leader() {
+  const CandidateResult* leader = nullptr;
+  for (const CandidateResult& row : rows_) {
+    if (is_ranked(row) && (leader == nullptr || row.time_us < leader->time_us)) leader = &row;
+  }
+  if (leader != nullptr) leader_ = static_cast<std::size_t>(leader - rows_.data());
+}
+
+}  // namespace flashjit
