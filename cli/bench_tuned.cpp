@@ -10,6 +10,7 @@
 #include "autotune/sm_clock.h"
 #include "cli/problem_sets.h"
 #include "cli/program.h"
+#include "cli/result_file.h"
 #include "cli/timed_pairs.h"
 #include "cli/tune.h"
 #include "cli/variants.h"
@@ -117,6 +118,7 @@ Json document(const CudaTuningDevice& device, const Table& table, double gain, d
 int bench_tuned(const BenchTunedOptions& options, Dtype dtype, Report& report) {
   const Settings settings = read_settings();
   const TuningRecords records = find_records(options, settings);
+  if (!options.out.empty()) require_output_file(options.out);
   CudaTuningDevice device(settings, options.device, pair_policy(), tuning_logger(settings));
   const std::vector<Point> points = find_points(records, device, dtype);
   std::vector<TilingPair> pairs;

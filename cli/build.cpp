@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "autotune/evidence.h"
 #include "bundle.h"
 #include "cli/interrupt.h"
 #include "cli/program.h"
@@ -142,7 +143,8 @@ void add_records(const std::vector<std::string>& archs, BundleContents& contents
     const bool wanted = std::any_of(archs.begin(), archs.end(), [&](const std::string& arch) {
       return require_arch(arch) == record.arch;
     });
-    if (wanted) contents.tuning[record_file_name(record)] = to_json(record);
+    if (wanted && record.complete)
+      contents.tuning[record_file_name(record)] = to_json(abridged(record));
   }
 }
 

@@ -68,11 +68,11 @@ Unit unit_of(std::string_view instruction, CodeKind kind) {
   return kind == CodeKind::kSass ? find(kSassPrefixes) : find(kPtxPrefixes);
 }
 
+// To global memory: a main loop may keep P in shared memory.
 bool stores_output(std::string_view instruction, CodeKind kind) {
   if (kind == CodeKind::kSass)
-    return instruction.starts_with("STG") || instruction.starts_with("STSM") ||
-           instruction.starts_with("UTMASTG");
-  return instruction.starts_with("st.global") || instruction.starts_with("stmatrix") ||
+    return instruction.starts_with("STG") || instruction.starts_with("UTMASTG");
+  return instruction.starts_with("st.global") ||
          (instruction.starts_with("cp.async.bulk.tensor") &&
           instruction.find("global.shared") != std::string_view::npos);
 }

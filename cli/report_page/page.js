@@ -50,7 +50,7 @@ function drawAbout() {
   const tiles = [[complete.length, `problems tuned${open ? `, ${open} incomplete` : ""}`],
     [number(measured), `candidates measured${failed ? `, ${number(failed)} failed` : ""}`],
     [gains.length ? percent(geomean(gains) - 1) : "–", "tuned over default, geometric mean"],
-    [ratios.length ? geomean(ratios).toFixed(2) + " ×" : "–", ratios.length ? `the best peer, geometric mean of ${ratios.length}` : "no peers' baseline for these problems"],
+    [ratios.length ? geomean(ratios).toFixed(2) + " ×" : "–", ratios.length ? `the best peer of another session, geometric mean of ${ratios.length}` : "no peers' baseline for these problems"],
     [number(best), "TFLOP/s at the best problem"]];
   byId("summary").innerHTML = tiles.map(([value, name]) => `<div class="tile"><b>${value}</b><span>${escape(name)}</span></div>`).join("");
 }
@@ -214,7 +214,7 @@ function drawRoofline() {
 }
 
 function drawVariants() {
-  byId("variants-lead").textContent = data.compiler ? "The winners and the defaults, compiled by this program. Spills and serialised multiplies cost 30 – 50 %."
+  byId("variants-lead").textContent = data.compiler ? "The winners and the defaults, compiled by this program. Spills cost 30 – 50 %."
     : `Resources are not known without a compiler: ${data.compiler_error}`;
   const rows = data.variants.map(v => {
     const r = v.resources || {}, spills = (r.spill_store_bytes || 0) + (r.spill_load_bytes || 0);
@@ -235,7 +235,8 @@ function drawMix() {
     draw("mix", 1160, 30, `<text x="0" y="20">Not known: ${escape(why)}</text>`);
     return;
   }
-  const width = 1160, left = 420, right = 60, row = 22, sum = v => Object.values(v.mix.main_loops).reduce((a, b) => a + b, 0);
+  // 11 px of a fixed-width font are 6.6 wide.
+  const width = 1160, left = 16 + Math.ceil(6.7 * Math.max(...list.map(v => v.name.length))), right = 60, row = 22, sum = v => Object.values(v.mix.main_loops).reduce((a, b) => a + b, 0);
   const limit = Math.max(...list.map(sum), 1), scale = (width - left - right) / limit;
   let body = "";
   list.forEach((v, i) => {

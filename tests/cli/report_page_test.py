@@ -45,6 +45,7 @@ function look() {
     open: document.querySelectorAll("#code-body details.main-loop[open] pre").length,
     folded: document.querySelectorAll("#code-body details:not(.main-loop):not([open]) pre").length,
     wide: document.documentElement.scrollWidth > innerWidth,
+    cut: [...document.querySelectorAll("#mix text")].filter(text => text.getBBox().x < 0).length,
   };
 }
 const answer = {drawn: document.documentElement.dataset.drawn, errors: window.probeErrors, first: look()};
@@ -79,6 +80,8 @@ kTiling = {"family": "sm80", "block_m": 64, "block_n": 64, "num_stages": 2, "num
            "rescale": "lazy", "epilogue": "direct", "producer_regs": 0, "consumer_regs": 0}
 kHopper = {**kTiling, "family": "sm90", "block_m": 128, "block_n": 128, "num_warps": 8, "overlap": True,
            "rescale": "optimistic", "producer_regs": 40, "consumer_regs": 232}
+kLongName = {"cluster_size": 2, "ping_pong": True, "probs_in_smem": True, "schedule": "one_tile", "rescale": "lazy",
+             "epilogue": "staged"}
 
 
 def candidate(block_m, block_n, time_us, error="", **others):
@@ -113,7 +116,7 @@ def make_records():
                 candidate(64, 32, 0.0, "it spills"), candidate(128, 32, 250.0)], 0, 235.0, 512, 32, 32),
         record([candidate(64, 64, 50.0), candidate(128, 64, 55.0), candidate(128, 128, 80.0)], 0, 55.0, 1000, 2, 4,
                mask="causal"),
-        {**record([hopper(150.0, block_n=96), hopper(160.0)], 0, 160.0, 1024, 16, 16, head_dim_qk=128, head_dim_v=128),
+        {**record([hopper(150.0, block_n=96, **kLongName), hopper(160.0)], 0, 160.0, 1024, 16, 16, head_dim_qk=128, head_dim_v=128),
          "complete": False},
     ]
 
@@ -179,6 +182,9 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(self.seen["errors"], [])
         self.assertEqual(self.seen["drawn"], "yes")
         self.assertFalse(self.seen["first"]["wide"], "the page scrolls sideways")
+
+    def test_no_name_is_cut(self):
+        self.assertEqual(self.seen["first"]["cut"], 0)
 
     def test_needs_no_network(self):
         outside = self.page.replace("http://www.w3.org/2000/svg", "")
