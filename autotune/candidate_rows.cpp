@@ -11,15 +11,8 @@ const CandidateResult* CandidateRows::find(const Tiling& tiling) const {
 
 void CandidateRows::write(CandidateResult row) {
   const auto [entry, is_new] = index_.try_emplace(row.tiling, rows_.size());
-  const std::size_t at = entry->second;
   if (is_new) rows_.emplace_back();
-  const bool falls_back = at == leader_ && (!row.error.empty() || row.time_us > rows_[at].time_us);
-  rows_[at] = std::move(row);
-  if (falls_back) {
-    find_leader();
-  } else if (is_ranked(rows_[at]) && rows_[at].time_us < rows_[leader_].time_us) {
-    leader_ = at;
-  }
+  rows_[entry->second] = std::move(row);
 }
 
 void CandidateRows::rescale(double factor) {
@@ -39,12 +32,12 @@ std::vector<Tiling> CandidateRows::ranking() const {
   return tilings;
 }
 
-void CandidateRows::find_leader() {
+const CandidateResult& CandidateRows::leader() const {
   const CandidateResult* leader = nullptr;
   for (const CandidateResult& row : rows_) {
     if (is_ranked(row) && (leader == nullptr || row.time_us < leader->time_us)) leader = &row;
   }
-  if (leader != nullptr) leader_ = static_cast<std::size_t>(leader - rows_.data());
+  return *leader;
 }
 
 }  // namespace flashjit

@@ -23,7 +23,7 @@ class CandidateRows {
   void rescale(double factor);
 
   // Of the timed tilings that are not left behind the fastest; there must be one.
-  const CandidateResult& leader() const { return rows_[leader_]; }
+  const CandidateResult& leader() const;
   // All of these, fastest first.
   std::vector<Tiling> ranking() const;
 
@@ -34,12 +34,10 @@ class CandidateRows {
   bool is_ranked(const CandidateResult& row) const {
     return row.error.empty() && !behind_.contains(row.tiling);
   }
-  void find_leader();
 
   std::vector<CandidateResult> rows_;
   std::unordered_map<Tiling, std::size_t, TilingHash> index_;  // of its row
   TilingSet behind_;
-  std::size_t leader_ = 0;
 };
 
 }  // namespace flashjit

@@ -133,13 +133,13 @@ class Search {
     prepare(
         fresh,
         [this] { return stopped(); },
-        [this](std::vector<Tiling>& good) { time_all(good, kFirstRounds); });
+        [this](const std::vector<Tiling>& good) { time_all(good, kFirstRounds); });
   }
 
   // Compiles in the pool, verifies, and hands over what is right as it comes, until `stop` says so.
   void prepare(const std::vector<Tiling>& tilings,
                const std::function<bool()>& stop,
-               const std::function<void(std::vector<Tiling>&)>& use) {
+               const std::function<void(const std::vector<Tiling>&)>& use) {
     if (tilings.empty() || stop()) return;
     CompilePool& pool = options_.pool != nullptr ? *options_.pool : *own_pool_;
     CompileQueue queue(pool, tilings, [this](const Tiling& t) { return target_.compile(t); });
@@ -159,7 +159,7 @@ class Search {
     const auto is_unproven = [this](const Tiling& t) { return !verified_.contains(t); };
     std::vector<Tiling> unproven;
     std::copy_if(tilings.begin(), tilings.end(), std::back_inserter(unproven), is_unproven);
-    prepare(unproven, stop, [](std::vector<Tiling>&) {});
+    prepare(unproven, stop, [](const std::vector<Tiling>&) {});
     std::erase_if(tilings, is_unproven);
   }
 
@@ -214,18 +214,14 @@ class Search {
   }
 
   // Until time is up.
-  void time_in_batches(const std::vector<Tiling>& tilings, int rounds) {
-    for (std::size_t at = 0; at < tilings.size() && !stopped(); at += kBatch) {
-      const auto batch = std::span(tilings).subspan(at, std::min(kBatch, tilings.size() - at));
-      std::vector<Tiling> timed(batch.begin(), batch.end());
-      time_all(timed, rounds);
-    }
+  void time_in_batches(std::span<const Tiling> tilings, int rounds) {
+    for (std::size_t at = 0; at < tilings.size() && !stopped(); at += kBatch)
+      time_all(tilings.subspan(at, std::min(kBatch, tilings.size() - at)), rounds);
   }
 
-  // Times them beside the default and writes their rows: as shares of the default's time, so that
-  // rows of different minutes and clocks compare.
-  std::vector<Timing> time_all(std::vector<Tiling>& tilings, int rounds) {
-    std::erase(tilings, default_);
+  // Times challengers beside the default and writes their rows: as shares of the default's time, so
+  // that rows of different minutes and clocks compare.
+  std::vector<Timing> time_all(std::span<const Tiling> tilings, int rounds) {
     if (tilings.empty()) return {};
     std::vector<Tiling> all = {default_};
     all.insert(all.end(), tilings.begin(), tilings.end());

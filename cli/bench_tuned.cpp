@@ -14,7 +14,6 @@
 #include "cli/timed_pairs.h"
 #include "cli/tune.h"
 #include "cli/variants.h"
-#include "posix_file.h"
 #include "select.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
@@ -148,10 +147,7 @@ int bench_tuned(const BenchTunedOptions& options, Dtype dtype, Report& report) {
                   gain,
                   least,
                   untuned));
-  if (!options.out.empty()) {
-    const std::string text = result.dump(1) + "\n";
-    write_file_atomically(options.out, std::as_bytes(std::span(text)));
-  }
+  if (!options.out.empty()) write_output_file(options.out, result.dump(1) + "\n");
   return measured == static_cast<int>(points.size()) ? kExitOk : kExitFailure;
 }
 

@@ -20,10 +20,15 @@ TunerOptions quick() {
   return options;
 }
 
+Tiling fastest_in_space(const FakeTarget& target, const std::vector<Candidate>& space) {
+  const auto faster = [&](const Candidate& a, const Candidate& b) {
+    return target.true_time(a.tiling) < target.true_time(b.tiling);
+  };
+  return std::min_element(space.begin(), space.end(), faster)->tiling;
+}
+
 double best_in_space(const FakeTarget& target, const std::vector<Candidate>& space) {
-  double best = 1e30;
-  for (const Candidate& c : space) best = std::min(best, target.true_time(c.tiling));
-  return best;
+  return target.true_time(fastest_in_space(target, space));
 }
 
 std::vector<Candidate> six_hundred() {
@@ -78,10 +83,7 @@ TEST_CASE("candidates that fail are rows with their error and never win") {
 TEST_CASE("the default wins ties, and is never beaten without paired finals") {
   const auto space = sm80_space();
   FakeTarget target;
-  Tiling best = space.front().tiling;
-  for (const Candidate& c : space) {
-    if (target.true_time(c.tiling) < target.true_time(best)) best = c.tiling;
-  }
+  const Tiling best = fastest_in_space(target, space);
   CHECK(tune(target, space, best, quick()).winner == best);
 
   TunerOptions options = quick();
@@ -274,10 +276,7 @@ TEST_CASE("rows of a slower clock are compared by their share of the default's t
   FakeTarget target;
   target.best_block_n_ = 64;
   const Tiling fallback = space.back().tiling;
-  Tiling best = fallback;
-  for (const Candidate& c : space) {
-    if (target.true_time(c.tiling) < target.true_time(best)) best = c.tiling;
-  }
+  const Tiling best = fastest_in_space(target, space);
   TunerOptions options = quick();
   options.exhaustive = true;
   options.finalists = 1;
@@ -298,10 +297,7 @@ TEST_CASE("rows of a slower clock are compared by their share of the default's t
 TEST_CASE("seeds are measured although the shortlist does not reach them") {
   const auto space = sm80_space();
   FakeTarget target;
-  Tiling best = space.front().tiling;
-  for (const Candidate& c : space) {
-    if (target.true_time(c.tiling) < target.true_time(best)) best = c.tiling;
-  }
+  const Tiling best = fastest_in_space(target, space);
   TunerOptions options = quick();
   options.shortlist = 1;
   options.seeds = {best};
