@@ -147,20 +147,19 @@ void CudaExecutor::launch_sm90(CUfunction function,
                                CUstream stream) const {
   const DriverLibrary& driver = device_->driver();
   const Sm90TensorMaps maps = sm90_tensor_maps(config, args, shape);
+  const auto get_if = [&](const std::optional<TensorMapSpec>& spec) {
+    return spec ? tensor_maps_.get(driver, *spec) : TensorMap{};
+  };
   Sm90FwdParams params = {.q = tensor_maps_.get(driver, maps.q),
                           .k = tensor_maps_.get(driver, maps.k),
                           .v = tensor_maps_.get(driver, maps.v),
                           .o = tensor_maps_.get(driver, maps.o),
-                          .q_tail = {},
-                          .k_tail = {},
-                          .v_tail = {},
-                          .o_tail = {},
+                          .q_tail = get_if(maps.q_tail),
+                          .k_tail = get_if(maps.k_tail),
+                          .v_tail = get_if(maps.v_tail),
+                          .o_tail = get_if(maps.o_tail),
                           .fwd = make_fwd_params(args, shape),
                           .schedule = geometry.schedule};
-  if (maps.q_tail) params.q_tail = tensor_maps_.get(driver, *maps.q_tail);
-  if (maps.k_tail) params.k_tail = tensor_maps_.get(driver, *maps.k_tail);
-  if (maps.v_tail) params.v_tail = tensor_maps_.get(driver, *maps.v_tail);
-  if (maps.o_tail) params.o_tail = tensor_maps_.get(driver, *maps.o_tail);
   if (config.profile) {
     params.fwd.workspace = args.workspace;  // its header holds the tile counters
   } else if (config.tiling.schedule == Schedule::kDynamic) {
