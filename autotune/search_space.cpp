@@ -185,9 +185,16 @@ double switch_factor(const Tiling& t, const Problem& problem) {
   if (t.ping_pong) factor *= problem.head_dim_qk <= 64 ? 0.99 : 1.005;
   if (t.row_sum_by_mma) factor *= 0.98;
   if (t.probs_in_smem) factor *= 1.03;
-  if (t.cluster_size > 1) factor *= 1.01;
+  if (t.cluster_size > 1) factor *= causal && problem.head_dim_qk > 128 ? 0.98 : 1.01;
   if (t.num_stages == 2) factor *= 1.01;
   return factor;
+}
+
+// What is read of L2 for a row: by whole sectors, of which one that ends in the middle of a row is
+// read for both of its rows.
+double l2_bytes(int row_bytes) {
+  constexpr int kSector = 32;
+  return row_bytes % kSector == 0 ? row_bytes : row_bytes * 1.25;
 }
 
 // Key blocks of an average tile; causal rows see about half of the keys.
@@ -221,8 +228,9 @@ Estimate estimate_time(const KernelConfig& config,
   const double tensor = blocks * elements * (round_up(p.head_dim_qk, 16) + p.head_dim_v) * 2 /
                         flops_per_clock(config);
   const double exps = blocks * elements / kExpsPerClock;
-  const double memory =
-      blocks * t.block_n * (p.head_dim_qk + p.head_dim_v) * size_of(p.dtype) / kL2BytesPerClock;
+  const double kv_row_bytes = l2_bytes(p.head_dim_qk * size_of(p.dtype)) +  //
+                              l2_bytes(p.head_dim_v * size_of(p.dtype));
+  const double memory = blocks * t.block_n * kv_row_bytes / t.cluster_size / kL2BytesPerClock;
   const bool overlapped = t.overlap || resident > 1 || t.ping_pong;
   const double compute =
       overlapped ? std::max(tensor, 1.3 * exps) + 0.1 * exps : tensor + 1.5 * exps;

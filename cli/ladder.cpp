@@ -16,7 +16,8 @@ namespace {
 // Consumer warps of the tile that the sm90 steps begin with: two warpgroups, as FlashAttention-3.
 constexpr int kFirstWarps = 8;
 
-std::optional<Tiling> two_warpgroups(const Problem& problem) {
+std::optional<Tiling> two_warpgroups(const Problem& problem, const Tiling& best) {
+  if (best.num_warps == kFirstWarps) return best;
   for (const Tiling& t : sm90_default_candidates(problem)) {
     if (t.num_warps == kFirstWarps) return t;
   }
@@ -25,7 +26,7 @@ std::optional<Tiling> two_warpgroups(const Problem& problem) {
 
 // TMA, wgmma and warp specialisation with nothing on top.
 Tiling without_techniques(Tiling t) {
-  t.num_q_stages = 1;
+  t.num_q_stages = t.cluster_size = 1;
   t.overlap = t.ping_pong = t.skip_masked = t.row_sum_by_mma = false;
   t.schedule = Schedule::kOneTile;
   t.rescale = Rescale::kEager;
@@ -101,6 +102,7 @@ std::vector<Rung> steps_to(const Tiling& best,
   add(best.epilogue == Epilogue::kThroughQ ? "O through Q's buffer, by TMA" : "O staged, by TMA",
       [&](Tiling& s) { take_epilogue(s, best); });
   add("row sums by wgmma", [&](Tiling& s) { s.row_sum_by_mma = best.row_sum_by_mma; });
+  add("clusters of two share K and V", [&](Tiling& s) { s.cluster_size = best.cluster_size; });
   steps.add("the heuristic's choice", best);
   return steps.take();
 }
@@ -135,10 +137,8 @@ std::vector<Rung> without_one(const Tiling& best,
     t.epilogue = Epilogue::kDirect;
     t.num_q_stages = 1;
   });
-  change("clusters of two share K and V", [](Tiling& t) {
-    t.cluster_size = 2;
-    if (t.schedule == Schedule::kDynamic) t.schedule = Schedule::kOneTile;
-  });
+  change(best.cluster_size == 1 ? "clusters of two share K and V" : "no clusters",
+         [](Tiling& t) { t.cluster_size = 3 - t.cluster_size; });
   std::vector<Rung> all = rungs.take();
   all.erase(all.begin());  // the choice itself, which only kept equal ones out
   return all;
@@ -151,8 +151,8 @@ Ladder make_ladder(const Problem& problem,
                    const Arch& arch,
                    int sm_count) {
   const std::optional<Tiling> best = default_sm90_tiling(problem, shape, arch, sm_count);
-  const std::optional<Tiling> two = two_warpgroups(problem);
-  if (!best || !two)
+  const std::optional<Tiling> two = best ? two_warpgroups(problem, *best) : std::nullopt;
+  if (!two)
     throw Error(ErrorCode::kNotSupported,
                 "the ladder needs sm_90a and a problem that sm90 can run");
   return {steps_to(*best, *two, problem, shape, arch), without_one(*best, *two, problem, arch)};

@@ -74,10 +74,11 @@ Stats launch_sm90(const KernelConfig& config,
                   std::span<const Entry> kernels,
                   const AttentionArgs& args,
                   const ProblemShape& shape,
-                  const DeviceInfo& device,
+                  DeviceInfo device,
                   LaunchGeometry geometry,
                   FwdParams fwd,
                   const Options& options) {
+  device.sm_count *= config.tiling.cluster_size;  // as many clusters as CTAs that are alone
   alignas(16) int tile_counters[kTileCounterBytes / sizeof(int)] = {};
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
   if (config.profile) fwd.workspace = args.workspace;

@@ -70,6 +70,7 @@ Cluster::Cluster(Dim3 grid,
       mbarriers_(context_),
       cp_async_(context_),
       tma_(context_, mbarriers_, stores),
+      remote_stores_(context_, mbarriers_),
       wgmma_(context_, collectives_),
       registers_(context_, collectives_) {}
 
@@ -82,6 +83,7 @@ void Cluster::reset() {
   mbarriers_.reset();
   cp_async_.reset();
   tma_.reset();
+  remote_stores_.reset();
   wgmma_.reset();
   registers_.reset();
 }

@@ -11,6 +11,7 @@
 #include "matrix.h"
 #include "mbarriers.h"
 #include "register_pool.h"
+#include "remote_stores.h"
 #include "tma.h"
 #include "wgmma.h"
 
@@ -108,6 +109,9 @@ class Cluster final : public Device {
   void mbarrier_arrive_cluster(u32 bar, const Loc& loc) override {
     mbarriers_.arrive_cluster(bar, loc);
   }
+  void st_async(u32 addr, u32 value, u32 bar, const Loc& loc) override {
+    remote_stores_.store(addr, value, bar, loc);
+  }
   void cluster_sync(const Loc& loc) override { barrier_.sync(loc); }
 
   void wgmma(const WgmmaArgs& args, const Loc& loc) override { wgmma_.issue(args, loc); }
@@ -137,6 +141,7 @@ class Cluster final : public Device {
   MBarriers mbarriers_;
   CpAsync cp_async_;
   Tma tma_;
+  RemoteStores remote_stores_;
   Wgmma wgmma_;
   RegisterPool registers_;
 };

@@ -82,8 +82,8 @@ void Context::check_rank(u32 addr, const Loc& loc) {
   if (!scheduler.in_thread() || rank_of(addr) == cta() || rank_of(addr) >= num_ctas_) return;
   fail("cluster",
        smem_name(offset_of(addr)) +
-           " is used as if it were the thread's own; another CTA takes only multicast loads and "
-           "mbarrier_arrive_cluster",
+           " is used as if it were the thread's own; another CTA takes only multicast loads, "
+           "st_async and mbarrier_arrive_cluster",
        loc);
 }
 

@@ -41,14 +41,16 @@ __device__ __forceinline__ TileCoord decode_scheduled_tile(const Sm90FwdParams& 
   return {m_block, pair - batch * params.fwd.num_heads_q, batch};
 }
 
-// Schedule::kDynamic: {tiles taken beyond each CTA's first, CTAs that are done}, zero before the
-// first launch and after every launch: the last CTA to leave resets it.
+// Schedule::kDynamic: {tiles taken beyond everybody's first, takers that are done}, zero before the
+// first launch and after every launch: the last taker to leave resets it. A taker is a CTA, or one
+// of each cluster.
 struct TileCounter {
   int* counters;  // FwdParams::workspace; one for each launch in flight
+  int num_takers;
 
-  __device__ __forceinline__ int next() const { return int(gridDim.x) + atomicAdd(counters, 1); }
+  __device__ __forceinline__ int next() const { return num_takers + atomicAdd(counters, 1); }
   __device__ __forceinline__ void leave() const {
-    if (atomicAdd(counters + 1, 1) != int(gridDim.x) - 1) return;
+    if (atomicAdd(counters + 1, 1) != num_takers - 1) return;
     counters[0] = 0;
     counters[1] = 0;
   }

@@ -23,6 +23,20 @@ __device__ __forceinline__ u32 map_shared(u32 addr, u32 rank) {
 __device__ __forceinline__ void mbarrier_arrive_cluster(u32 bar) {
   asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(bar) : "memory");
 }
+// The same with .release.cluster, for what this thread has done itself.
+__device__ __forceinline__ void mbarrier_arrive_release_cluster(u32 bar) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(bar)
+               : "memory");
+}
+// PTX ISA 9.7.9.12: st.async; four bytes into any CTA of the cluster, which complete on an mbarrier
+// of that CTA as the bytes of a TMA load do.
+__device__ __forceinline__ void st_async_u32(u32 addr, u32 value, u32 bar) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(addr),
+      "r"(value),
+      "r"(bar)
+      : "memory");
+}
 // PTX ISA 9.7.13.5: barrier.cluster; all threads of all CTAs. Of a warp whose lanes have parted
 // too, hence without .aligned.
 __device__ __forceinline__ void cluster_sync() {

@@ -57,6 +57,10 @@ __device__ __forceinline__ void init_smem(const SmemMap<kConfig>& smem) {
       ptx::mbarrier_init(smem.v_full(i), 1);
       ptx::mbarrier_init(smem.v_empty(i), kReaders);
     }
+    if constexpr (sm90_shares_counter(kTiling)) {
+      ptx::mbarrier_init(smem.next_full(), 1);
+      ptx::mbarrier_init(smem.next_empty(), kTiling.cluster_size - 1);
+    }
     ptx::fence_mbarrier_init();
     ptx::fence_proxy_async();
   }

@@ -46,6 +46,11 @@ constexpr int sm90_num_warpgroups(const Tiling& t) { return t.num_warps / 4; }  
 // Query rows of a tile of the schedule: one block_m for each CTA of a cluster.
 constexpr int sm90_tile_rows(const Tiling& t) { return t.block_m * t.cluster_size; }
 
+// One CTA of a cluster takes tiles from the counter and tells the others.
+constexpr bool sm90_shares_counter(const Tiling& t) {
+  return t.cluster_size > 1 && t.schedule == Schedule::kDynamic;
+}
+
 // row_sum_by_mma: where the eight columns of ones stand. Behind the head dim in V's last panel,
 // where that has room; else in a panel of their own.
 constexpr bool sm90_ones_beside_v(const KernelConfig& config) {
@@ -105,8 +110,9 @@ constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
   if (t.epilogue == Epilogue::kStaged) {
     plan.add(SmemRegion::kOut, t.block_m * sm90_staging_row_bytes(config));
   }
-  plan.add(SmemRegion::kBarriers, 8 * (2 * t.num_q_stages + 4 * t.num_stages));
-  plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages);
+  const bool shares = sm90_shares_counter(t);
+  plan.add(SmemRegion::kBarriers, 8 * (2 * t.num_q_stages + 4 * t.num_stages + (shares ? 2 : 0)));
+  plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages + (shares ? 4 : 0));
   return plan;
 }
 
@@ -148,8 +154,6 @@ constexpr const char* sm90_why_illegal(const KernelConfig& config) {
     return "sm90: row_sum_by_mma needs head_dim_v 64 or one that is no multiple of it";
   if (t.row_sum_by_mma && p.return_lse) return "sm90: row_sum_by_mma gives no LSE output";
   if (t.cluster_size != 1 && t.cluster_size != 2) return "sm90: cluster_size is not 1 or 2";
-  if (t.cluster_size > 1 && t.schedule == Schedule::kDynamic)
-    return "sm90: CTAs of a cluster cannot share a tile counter";
   if (t.epilogue == Epilogue::kThroughQ &&
       (t.num_q_stages != 2 || !covers_own_rows(p.head_dim_v, p.head_dim_qk)))
     return "sm90: an epilogue through Q needs two Q stages and panels of Q as wide as those of O";

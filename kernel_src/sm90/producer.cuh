@@ -143,10 +143,37 @@ struct Sm90Producer {
     return max_of(1, mask.num_blocks(last_row, kBlockN));
   }
 
-  __device__ __forceinline__ int next_tile(int tile_idx) const {
+  __device__ __forceinline__ int num_takers() const { return int(gridDim.x) / kCtas; }
+  __device__ __forceinline__ TileCounter counter() const {
+    return {static_cast<int*>(params.fwd.workspace), num_takers()};
+  }
+  __device__ __forceinline__ bool takes_tiles() const {
+    return kCtas == 1 || u32(rank) == kTileTaker;
+  }
+  // The number of the next tile; kDynamic in a cluster: only where it is taken from the counter.
+  __device__ __forceinline__ int take_tile(int tile_idx) const {
     if constexpr (kTiling.schedule == Schedule::kOneTile) return params.schedule.num_tiles;
-    if constexpr (kTiling.schedule == Schedule::kStatic) return tile_idx + int(gridDim.x) / kCtas;
-    return TileCounter{static_cast<int*>(params.fwd.workspace)}.next();
+    if constexpr (kTiling.schedule == Schedule::kStatic) return tile_idx + num_takers();
+    return takes_tiles() ? counter().next() : 0;
+  }
+  // kDynamic in a cluster: from the CTA that has taken the number to the others, before the tile's
+  // last V, whose loads hide the way.
+  __device__ __forceinline__ int share_tile(int taken, int position) const {
+    if constexpr (!sm90_shares_counter(kTiling)) return taken;
+    if (takes_tiles()) {
+      wait_barrier(smem.next_empty(), Ring<1>::phase(position) ^ 1);
+#pragma unroll
+      for (u32 other = 1; other < kCtas; ++other) {
+        const Smem there = smem.in_cta(other);
+        ptx::st_async_u32(there.next_tile(), u32(taken), there.next_full());
+      }
+      return taken;
+    }
+    ptx::mbarrier_arrive_expect_tx(smem.next_full(), 4);
+    wait_barrier(smem.next_full(), Ring<1>::phase(position));
+    const int next = int(ptx::ld_shared_u32(smem.next_tile()));
+    ptx::mbarrier_arrive_release_cluster(smem.in_cta(kTileTaker).next_empty());
+    return next;
   }
 
   // The tile's number travels with its Q barrier, so the schedule needs no barrier of its own.
@@ -171,7 +198,7 @@ struct Sm90Producer {
       wait_barrier(smem.q_empty(q_stage), QRing::phase(q_position) ^ 1);
       publish_tile(q_stage, m_block(), blocks);
       load_q(q_stage);
-      tile_idx = next_tile(tile_idx);  // its latency hides behind the loads below
+      const int taken = take_tile(tile_idx);  // its latency hides behind the loads below
 #pragma unroll 1
       for (int i = 1; i < blocks; ++i) {
         profiler.mark(Stage::kLoadK, blocks - 1 - i);
@@ -179,6 +206,7 @@ struct Sm90Producer {
         profiler.mark(Stage::kLoadV, blocks - i);
         load_v(blocks - i, kv_position + i - 1);
       }
+      tile_idx = share_tile(taken, q_position);
       profiler.mark(Stage::kLoadV, 0);
       load_v(0, kv_position + blocks - 1);
       kv_position += blocks;
@@ -189,7 +217,7 @@ struct Sm90Producer {
     ptx::mbarrier_arrive(smem.q_full(q_stage));
     profiler.finish();
     if constexpr (kTiling.schedule == Schedule::kDynamic) {
-      TileCounter{static_cast<int*>(params.fwd.workspace)}.leave();
+      if (takes_tiles()) counter().leave();
     }
   }
 };

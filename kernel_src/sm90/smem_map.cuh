@@ -16,8 +16,9 @@ struct Ring {
   static __device__ __forceinline__ u32 phase(int position) { return u32(position) / kStages & 1; }
 };
 
-// Ranks in the cluster of the CTAs that load K and V for all of it.
-inline constexpr u32 kKLoader = 0, kVLoader = 1;
+// Ranks in the cluster of the CTAs that load K and V for all of it, and of the one that takes tiles
+// from the counter.
+inline constexpr u32 kKLoader = 0, kVLoader = 1, kTileTaker = 0;
 
 template <KernelConfig kConfig>
 struct SmemMap {
@@ -66,6 +67,8 @@ struct SmemMap {
   __device__ __forceinline__ u32 tile_info(u32 stage) const {
     return at<SmemRegion::kTileInfo>() + 16 * stage;
   }
+  // Number of the cluster's next tile, from the CTA that takes them; sm90_shares_counter().
+  __device__ __forceinline__ u32 next_tile() const { return tile_info(kQStages); }
 
   __device__ __forceinline__ u32 q_full(u32 stage) const { return barrier(0, stage); }
   __device__ __forceinline__ u32 q_empty(u32 stage) const { return barrier(kQStages, stage); }
@@ -78,6 +81,12 @@ struct SmemMap {
   }
   __device__ __forceinline__ u32 v_empty(u32 stage) const {
     return barrier(2 * kQStages + 3 * kStages, stage);
+  }
+  __device__ __forceinline__ u32 next_full() const {
+    return barrier(2 * kQStages + 4 * kStages, 0);
+  }
+  __device__ __forceinline__ u32 next_empty() const {
+    return barrier(2 * kQStages + 4 * kStages, 1);
   }
 
  private:

@@ -266,6 +266,13 @@ std::vector<Case> sm90_cases() {
              std::fill_n(out.begin() + 256, 128, 1u << 24);   // and back
            }},
       {.name = "mbarrier_arrive_cluster", .ctas = 2, .expect = same(256)},
+      {.name = "mbarrier_arrive_release_cluster", .ctas = 2, .expect = same(256)},
+      {.name = "st_async_u32",
+       .ctas = 2,
+       .expect =
+           [](Dtype, const Words& in, Words& out) {
+             std::rotate_copy(in.begin(), in.begin() + 128, in.begin() + 256, out.begin());
+           }},
       {.name = "cluster_sync", .ctas = 2, .expect = same(256)},
       {.name = "wgmma_fence",
        .input = Case::kIntegers,

@@ -66,6 +66,8 @@ const std::map<std::string, std::array<Kernel, 2>> kernels = {
     FLASHJIT_CASE(cluster_rank),
     FLASHJIT_CASE(map_shared),
     FLASHJIT_CASE(mbarrier_arrive_cluster),
+    FLASHJIT_CASE(mbarrier_arrive_release_cluster),
+    FLASHJIT_CASE(st_async_u32),
     FLASHJIT_CASE(cluster_sync),
     FLASHJIT_CASE(wgmma_fence),
     FLASHJIT_CASE(wgmma_commit),

@@ -228,11 +228,12 @@ __device__ void map_shared(const Args& args) {
     args.out[256 * rank + thread_of_cluster()] = ptx::map_shared(own, rank) - own;
 }
 // All threads of each CTA tell the other one that they are there; two phases.
-__device__ __forceinline__ void meet_other(const Args& args) {
+template <class Arrive>
+__device__ __forceinline__ void meet_other(const Args& args, Arrive arrive) {
   make_barrier(128);
   ptx::cluster_sync();
   for (u32 phase = 0; phase < 2; ++phase) {
-    ptx::mbarrier_arrive_cluster(ptx::map_shared(barrier(), ptx::cluster_rank() ^ 1));
+    arrive(ptx::map_shared(barrier(), ptx::cluster_rank() ^ 1));
     wait(phase);
     ptx::cluster_sync();  // all have arrived there and waited here
   }
@@ -240,11 +241,28 @@ __device__ __forceinline__ void meet_other(const Args& args) {
 }
 template <Dtype>
 __device__ void mbarrier_arrive_cluster(const Args& args) {
-  meet_other(args);
+  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); });
+}
+template <Dtype>
+__device__ void mbarrier_arrive_release_cluster(const Args& args) {
+  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_release_cluster(bar); });
 }
 template <Dtype>
 __device__ void cluster_sync(const Args& args) {
-  meet_other(args);
+  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); });
+}
+// Every thread sends a word to the thread of its number in the other CTA.
+template <Dtype>
+__device__ void st_async_u32(const Args& args) {
+  make_barrier(1);
+  if (threadIdx.x == 0) ptx::mbarrier_arrive_expect_tx(barrier(), 4 * blockDim.x);
+  ptx::cluster_sync();
+  const u32 slot = ptx::dynamic_smem() + 4 * threadIdx.x, other = ptx::cluster_rank() ^ 1;
+  const u32 word = args.in[thread_of_cluster()];
+  ptx::st_async_u32(ptx::map_shared(slot, other), word, ptx::map_shared(barrier(), other));
+  wait(0);
+  args.out[thread_of_cluster()] = ptx::ld_shared_u32(slot);
+  ptx::cluster_sync();
 }
 
 // ---- wgmma.h: A [64 x 64] at words 0 … 2047 of `in`, B [64 x 64] behind it; D [64 x 64]

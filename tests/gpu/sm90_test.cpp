@@ -71,6 +71,8 @@ struct ForcedCases {
                                    "m128n80s2q1c2_pingpong_onetile_staged",
                                    "m128n64s2q1c2_psmem_static_staged",
                                    "m128n48s2q1c2_nooverlap_psmem_onetile_lazy_direct",
+                                   "m128n64s2c2_dynamic",
+                                   "m64n64s3q1c2_dynamic_staged",
                                    "m128n64s2q1_mmasum_eager_staged",
                                    "m192n64s2q1c2_mmasum_static_direct"}) {
       const Problem problem = problem_of(c);

@@ -223,10 +223,6 @@ TEST_CASE("illegal sm90 tilings say what is wrong with them") {
     config.tiling.cluster_size = GENERATE(0, 3, 4);
     CHECK_THAT(reason(config), ContainsSubstring("cluster_size"));
   }
-  SECTION("a counter for a cluster") {
-    config.tiling.schedule = Schedule::kDynamic;
-    CHECK_THAT(reason(config), ContainsSubstring("tile counter"));
-  }
   SECTION("a cluster of another family") {
     config.tiling = {.family = Family::kSm80, .num_warps = 4, .cluster_size = 2};
     CHECK_THAT(reason(config), ContainsSubstring("not at its default"));

@@ -116,6 +116,31 @@ TEST_CASE("ones behind V go with 96 keys in three stages, and with ping-pong fro
   CHECK(tiling(112, MaskKind::kCausal).num_stages == 4);
 }
 
+TEST_CASE("clusters where K and V are read by half sectors, and beyond 128 on long causal rows") {
+  const auto cluster_size = [](int qk, int v, MaskKind mask, int seqlen) {
+    const ProblemShape shape = square(16384 / seqlen, 2048 / qk, seqlen);
+    return default_sm90_tiling(problem_of(qk, v, mask), shape, kHopper, kH100)->cluster_size;
+  };
+  for (const int head_dim : {136, 168, 232}) {
+    for (const int seqlen : {512, 4096}) {
+      CHECK(cluster_size(head_dim, head_dim, MaskKind::kNone, seqlen) == 2);
+      CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, seqlen) == 2);
+    }
+  }
+  CHECK(cluster_size(192, 136, MaskKind::kNone, 4096) == 2);
+  for (const int head_dim : {144, 192, 256}) {
+    CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 1024) == 1);
+    CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 2048) == 2);
+    CHECK(cluster_size(head_dim, head_dim, MaskKind::kNone, 4096) == 1);
+  }
+  for (const int head_dim : {64, 72, 120, 128})
+    CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 4096) == 1);
+  // One row leaves nothing for a second CTA.
+  CHECK(
+      default_sm90_tiling(problem_of(136, 136, MaskKind::kNone), square(16, 16, 1), kHopper, kH100)
+          ->cluster_size == 1);
+}
+
 TEST_CASE("no tiling for other devices and dtypes") {
   const Problem problem = problem_of(128, 128, MaskKind::kNone);
   CHECK_FALSE(default_sm90_tiling(problem, square(1, 1, 1), {8, 0, false}, kH100));

@@ -79,6 +79,7 @@ class Device {
   virtual u32 cluster_rank() const = 0;
   virtual u32 map_shared(u32 addr, u32 rank, const Loc& loc) = 0;
   virtual void mbarrier_arrive_cluster(u32 bar, const Loc& loc) = 0;
+  virtual void st_async(u32 addr, u32 value, u32 bar, const Loc& loc) = 0;
   virtual void cluster_sync(const Loc& loc) = 0;
 
   // ---- warpgroup

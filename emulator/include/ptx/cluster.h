@@ -11,6 +11,12 @@ inline u32 map_shared(u32 addr, u32 rank, emu::Loc loc = emu::Loc::current()) {
 inline void mbarrier_arrive_cluster(u32 bar, emu::Loc loc = emu::Loc::current()) {
   emu::current().mbarrier_arrive_cluster(bar, loc);
 }
+inline void mbarrier_arrive_release_cluster(u32 bar, emu::Loc loc = emu::Loc::current()) {
+  emu::current().mbarrier_arrive_cluster(bar, loc);
+}
+inline void st_async_u32(u32 addr, u32 value, u32 bar, emu::Loc loc = emu::Loc::current()) {
+  emu::current().st_async(addr, value, bar, loc);
+}
 inline void cluster_sync(emu::Loc loc = emu::Loc::current()) { emu::current().cluster_sync(loc); }
 
 }  // namespace flashjit::ptx

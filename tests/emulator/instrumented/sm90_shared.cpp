@@ -18,7 +18,7 @@ constexpr KernelConfig cluster() {
                      .skip_masked = true,
                      .probs_in_smem = true,
                      .cluster_size = 2,
-                     .schedule = Schedule::kStatic,
+                     .schedule = Schedule::kDynamic,
                      .rescale = Rescale::kOptimistic,
                      .epilogue = Epilogue::kStaged,
                      .producer_regs = 40,
