@@ -3,6 +3,7 @@
 // field, word or schema is an error that names it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -251,6 +252,13 @@ void require_schema(const Json& json, const char* schema) {
   }
 }
 
+// A shape that no call has would be the nearest of none, and the tuner could not time it again.
+void require_sizes(const ProblemShape& shape) {
+  const int smallest = std::min(
+      {shape.batch, shape.seqlen_q, shape.seqlen_kv, shape.num_heads_q, shape.num_heads_kv});
+  if (smallest < 1) fail(fmt::format("field 'shape' has a size of {}", smallest));
+}
+
 TuningRecord read_record(const Json& json) {
   if (!json.is_object()) fail("not a JSON object");
   require_schema(json, kSchema);
@@ -264,6 +272,7 @@ TuningRecord read_record(const Json& json) {
   record.problem = read<Problem>(json, "problem");
   record.bucket = read<ShapeBucket>(json, "bucket");
   record.shape = read<ProblemShape>(json, "shape");
+  require_sizes(record.shape);
   record.winner = read<Tiling>(json, "winner");
   if (reader.has("default_tiling")) record.default_tiling = read<Tiling>(json, "default_tiling");
   visit_record(reader, record);

@@ -138,6 +138,9 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
              ContainsSubstring("unknown field 'color'"));
   CHECK_THAT(message(replaced(good, "\"spread_us\"", "\"color\": 1, \"spread_us\"")),
              ContainsSubstring("unknown field 'color'"));
+  TuningRecord backwards = make_record(4096, 80);
+  backwards.shape.seqlen_q = -5;
+  CHECK_THAT(message(to_json(backwards)), ContainsSubstring("'shape' has a size of -5"));
 }
 
 TEST_CASE("shape buckets are powers of two with their edges included") {
