@@ -6,6 +6,7 @@ carries the SHA-256 of kernel_src/ and runtime/. A record of other sources fails
 "pending": "<why it was not run again>".
 """
 import argparse
+import concurrent.futures
 import datetime
 import hashlib
 import json
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -97,6 +99,7 @@ def run_program(name: str, command: list, folder: str, environment: dict) -> tup
     """(tests run, tests failed); a Catch2 program counts its sections, any other counts as one test."""
     print(f"== {name}", flush=True)
     environment = {**os.environ, **environment}
+    start = time.monotonic()
     if not is_catch(command):
         status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
         return int(status != SKIPPED), int(status not in (0, SKIPPED))
@@ -113,7 +116,7 @@ def run_program(name: str, command: list, folder: str, environment: dict) -> tup
         text = (reason.text or reason.get("message") or "").strip()
         print(f"FAILED {case.get('classname')} / {case.get('name')}\n{text}")
     failures = max(len(failed), int(status != 0))
-    print(f"   {len(cases)} run, {failures} failed", flush=True)
+    print(f"   {len(cases)} run, {failures} failed, {time.monotonic() - start:.0f} s", flush=True)
     return max(len(cases), failures), failures
 
 
@@ -128,11 +131,14 @@ def sanitize(tool: str, programs: list) -> str:
         if not is_catch(command) or SANITIZED_TAG not in output_of(command[0], "--list-tags"):
             continue
         print(f"== compute-sanitizer {tool}: {name}", flush=True)
+        start = time.monotonic()
         result = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAG],
                                 cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,
                                 check=False)
-        summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", result.stdout + result.stderr)
-        print("\n".join((result.stdout + result.stderr).splitlines()[-200:] if result.returncode else summary))
+        output = result.stdout + result.stderr
+        summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", output)
+        lines = output.splitlines()[-200:] if result.returncode else summary
+        print("\n".join([*lines, f"   {tool}: {time.monotonic() - start:.0f} s"]), flush=True)
         ran += 1
         errors += result.returncode != 0 or not summary
     if not ran:
@@ -166,8 +172,12 @@ def main() -> int:
     results = [run_program(*program) for program in programs]
     record["tests_run"] = sum(r[0] for r in results)
     record["tests_failed"] = sum(r[1] for r in results)
-    for tool in ("memcheck", "racecheck"):
-        record[tool] = "not run" if arguments.no_sanitizer else sanitize(tool, programs)
+    tools = ("memcheck", "racecheck")
+    if arguments.no_sanitizer:
+        record |= dict.fromkeys(tools, "not run")
+    else:  # side by side: most of their time is one thread of the host's
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            record |= zip(tools, pool.map(lambda tool: sanitize(tool, programs), tools))
     arguments.out.write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(record, indent=2))
     print(f"{record['tests_run'] - record['tests_failed']} passed, {record['tests_failed']} failed")

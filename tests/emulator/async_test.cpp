@@ -4,7 +4,7 @@
 #include <bit>
 #include <set>
 
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/barrier.h"
 #include "ptx/cp_async.h"
 #include "ptx/mbarrier.h"
@@ -16,8 +16,6 @@ namespace flashjit::emu {
 namespace {
 
 constexpr Dtype kBf16 = Dtype::kBf16;
-
-u32 tile() { return ptx::dynamic_smem() + kTile; }
 
 // Zeros for an A of 64 x 16 and, 2048 bytes on, a B of 8 x 16, with some more behind it.
 void make_operands() {

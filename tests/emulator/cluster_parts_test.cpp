@@ -6,7 +6,7 @@
 #include <bit>
 #include <set>
 
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/barrier.h"
 #include "ptx/cp_async.h"
 #include "ptx/matrix.h"
@@ -19,9 +19,6 @@ namespace flashjit::emu {
 namespace {
 
 constexpr u32 kBoxBytes = 1024;
-
-u32 tile() { return ptx::dynamic_smem() + kTile; }
-u32 barrier() { return ptx::dynamic_smem() + kBarriers; }
 
 template <class Kernel>
 Finding find_in_pair(unsigned threads, const Kernel& kernel) {

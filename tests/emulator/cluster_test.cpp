@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/mbarrier.h"
 #include "ptx/shared_memory.h"
 #include "ptx/tma.h"
@@ -14,13 +14,6 @@ namespace {
 constexpr u32 kBoxBytes = 1024;
 
 enum : u32 { kFull, kEmpty };
-
-u32 tile() { return ptx::dynamic_smem() + kTile; }
-u32 barrier(u32 i) { return ptx::dynamic_smem() + kBarriers + 8 * i; }
-void wait(u32 bar, u32 parity) {
-  while (!ptx::mbarrier_try_wait_parity(bar, parity)) {
-  }
-}
 
 template <class Kernel>
 Finding find_in_pair(unsigned threads, const Kernel& kernel, Options options = planted_options()) {

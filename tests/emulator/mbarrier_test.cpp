@@ -1,18 +1,11 @@
 // What every schedule shows of mbarriers that only some would suffer from: arrivals that may count
 // for the phase before, and lanes that may miss a phase.
 #include "ptx/mbarrier.h"
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/shared_memory.h"
 
 namespace flashjit::emu {
 namespace {
-
-u32 barrier(u32 i) { return ptx::dynamic_smem() + kBarriers + 8 * i; }
-
-void wait(u32 bar, u32 parity) {
-  while (!ptx::mbarrier_try_wait_parity(bar, parity)) {
-  }
-}
 
 enum : u32 { kFull, kEmpty };
 

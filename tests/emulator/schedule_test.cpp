@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "emulator/core/cluster.h"
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/barrier.h"
 #include "ptx/matrix.h"
 #include "ptx/mbarrier.h"
@@ -12,11 +12,6 @@
 #include "ptx/wgmma.h"
 
 namespace flashjit::emu {
-namespace {
-
-u32 barrier() { return ptx::dynamic_smem() + kBarriers; }
-
-}  // namespace
 
 TEST_CASE("divergence: lanes of a warp meet in different operations") {
   int sync_line = 0, shuffle_line = 0;

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "planted.h"
+#include "planted_parts.h"
 #include "ptx/mbarrier.h"
 #include "ptx/shared_memory.h"
 
@@ -12,9 +12,6 @@ namespace flashjit::emu {
 namespace {
 
 constexpr u32 kRows = 8, kSpan = 128;
-
-u32 tile() { return ptx::dynamic_smem() + kTile; }
-u32 barrier() { return ptx::dynamic_smem() + kBarriers; }
 
 // A tensor of 64 x 8 and boxes of `columns` elements by eight rows.
 TensorMap short_rows(void* base, u16 columns, Swizzle swizzle) {

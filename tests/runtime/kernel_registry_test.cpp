@@ -1,119 +1,17 @@
 #include "kernel_registry.h"
 
-#include <unistd.h>
-
-#include <atomic>
-#include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <latch>
 #include <sstream>
 #include <thread>
 
-#include "kernel_table.h"
-#include "support/catch.h"
+#include "runtime/fake_executor.h"
 #include "support/paths.h"
-#include "variant_source.h"
 
 using namespace flashjit;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct FakeKernel : LoadedKernel {
-  explicit FakeKernel(std::span<const std::byte> bytes) : code(bytes.begin(), bytes.end()) {}
-  ResourceUse resources() const override { return {}; }
-  std::vector<std::byte> code;
-};
-
-// "Compiles" a variant to its name, slowly enough that concurrent callers meet.
-class FakeExecutor : public Executor {
- public:
-  Backend backend() const override { return Backend::kCuda; }
-  const DeviceInfo& device() const override { return info; }
-  std::string compiler_build() const override {
-    if (no_compiler) throw Error(ErrorCode::kNoCompiler, "no compiler here");
-    return build;
-  }
-  Binary compile(const VariantSource& source, const KernelSources&) const override {
-    ++compiles;
-    std::this_thread::sleep_for(compile_time);
-    if (fail_compile) throw Error(ErrorCode::kCompileFailed, "does not compile");
-    const auto* bytes = reinterpret_cast<const std::byte*>(source.name.data());
-    Binary binary;
-    binary.code.assign(bytes, bytes + source.name.size());
-    binary.log = "ptxas . 0 bytes stack frame, 8 bytes spill stores, 8 bytes spill loads\n";
-    binary.compile_ms = 5;
-    binary.resources.registers = 77;
-    return binary;
-  }
-  std::unique_ptr<LoadedKernel> load(const KernelConfig&,
-                                     std::span<const std::byte> code) const override {
-    ++loads;
-    if (fail_loads > 0) {
-      --fail_loads;
-      throw Error(ErrorCode::kDriver, "refused");
-    }
-    return std::make_unique<FakeKernel>(code);
-  }
-  void launch(const LoadedKernel&,
-              const KernelConfig&,
-              const AttentionArgs&,
-              const ProblemShape&,
-              Stream) const override {}
-  bool is_capturing(Stream) const override { return false; }
-  void check_pointers(const AttentionArgs&) const override {}
-
-  mutable std::atomic<int> compiles = 0, loads = 0, fail_loads = 0;
-  std::atomic<bool> fail_compile = false;
-  bool no_compiler = false;
-  std::string build = "fake 1";
-  std::chrono::milliseconds compile_time{1};
-  DeviceInfo info;  // sm_80, no driver
-};
-
-// A private cache directory for one test.
-struct Scratch {
-  explicit Scratch(const fs::path& parent = fs::temp_directory_path()) {
-    std::string name = (parent / "flashjit-test-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-    settings.cache_dir = path / "cache";
-  }
-  ~Scratch() { fs::remove_all(path); }
-  KernelRegistry registry(const FakeExecutor& executor) const {
-    return KernelRegistry(executor, settings, make_logger({}, settings));
-  }
-
-  fs::path path;
-  Settings settings = [] {
-    Settings quiet;
-    quiet.log_level = "off";
-    return quiet;
-  }();
-};
-
-KernelConfig config_of(int head_dim) {
-  return *parse_variant_name("fwd_simt_bf16_d" + std::to_string(head_dim) + "_m64n64",
-                             {8, 0, false});
-}
-
-ErrorCode code_of(KernelRegistry& registry, const KernelConfig& config) {
-  try {
-    registry.get(config);
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::kOk;
-}
-
-std::vector<fs::path> files_below(const fs::path& root) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    if (entry.is_regular_file() && entry.file_size() > 0) files.push_back(entry.path());
-  }
-  return files;
-}
 
 // Calls get() from 16 threads at once; the codes of what they got.
 std::vector<ErrorCode> get_from_16_threads(KernelRegistry& registry, const KernelConfig& config) {
@@ -242,95 +140,6 @@ TEST_CASE("an intact entry that the driver refuses is compiled again") {
   CHECK(code_of(third, config_of(64)) == ErrorCode::kDriver);
 }
 
-TEST_CASE("offline a miss names the variant and the command, and nothing is compiled") {
-  Scratch scratch;
-  FakeExecutor executor;
-  scratch.registry(executor).get(config_of(64));
-  executor.no_compiler = true;  // offline must not even look for it
-  scratch.settings.offline = true;
-  KernelRegistry registry = scratch.registry(executor);
-  CHECK(code_of(registry, config_of(64)) == ErrorCode::kOk);
-  try {
-    registry.get(config_of(128));
-    FAIL("found it");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::kOffline);
-    CHECK(error.variant() == "fwd_simt_bf16_d128_m64n64");
-    CHECK_THAT(error.what(),
-               ContainsSubstring("flashjit build fwd_simt_bf16_d128_m64n64 --arch sm_80"));
-  }
-  CHECK(executor.compiles == 1);
-}
-
-TEST_CASE("without a compiler the cache still serves what it has") {
-  const Scratch scratch;
-  FakeExecutor executor;
-  scratch.registry(executor).get(config_of(64));
-  executor.no_compiler = true;
-  KernelRegistry registry = scratch.registry(executor);
-  CHECK(code_of(registry, config_of(64)) == ErrorCode::kOk);
-  CHECK(code_of(registry, config_of(128)) == ErrorCode::kNoCompiler);
-}
-
-TEST_CASE("offline, a cubin of an older GPU of the same major will do") {
-  Scratch scratch;
-  FakeExecutor executor;
-  executor.build = "nvrtc 13.0.1";
-  executor.info.driver_version = 13000;
-  const std::string made = scratch.registry(executor).get(config_of(64)).info.cache_key;
-  scratch.settings.offline = true;
-  const auto find_on = [&](int major, int minor) {
-    KernelConfig config = config_of(64);
-    config.arch = executor.info.arch = {major, minor, false};
-    KernelRegistry registry = scratch.registry(executor);
-    return code_of(registry, config) == ErrorCode::kOk ? registry.get(config).info.cache_key
-                                                       : std::string("not found");
-  };
-  CHECK(find_on(8, 0) == made);
-  CHECK(find_on(8, 6) == made);
-  CHECK(find_on(8, 9) == made);
-  CHECK(find_on(8, 7) == "not found");  // Tegra
-  CHECK(find_on(7, 5) == "not found");
-  CHECK(find_on(9, 0) == "not found");
-  // One of its own comes first.
-  scratch.settings.offline = false;
-  KernelConfig own = config_of(64);
-  own.arch = {8, 6, false};
-  const std::string own_key = scratch.registry(executor).get(own).info.cache_key;
-  scratch.settings.offline = true;
-  CHECK(find_on(8, 6) == own_key);
-  CHECK(find_on(8, 0) == made);
-  CHECK(executor.compiles == 2);
-}
-
-TEST_CASE("offline, an entry too new for the driver says so, and an older one is used instead") {
-  Scratch scratch;
-  FakeExecutor executor;
-  executor.build = "nvrtc 13.0.1";
-  scratch.registry(executor).get(config_of(64));
-  executor.info.driver_version = 12080;
-  scratch.settings.offline = true;
-  KernelRegistry refused = scratch.registry(executor);
-  try {
-    refused.get(config_of(64));
-    FAIL("found it");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::kNotSupported);
-    CHECK(error.variant() == "fwd_simt_bf16_d64_m64n64");
-    CHECK_THAT(error.what(),
-               ContainsSubstring("fwd_simt_bf16_d64_m64n64") && ContainsSubstring("CUDA 13.0") &&
-                   ContainsSubstring("CUDA 12.8") && ContainsSubstring("NVRTC 12"));
-  }
-  CHECK(executor.loads == 1);  // the driver was not even asked
-
-  scratch.settings.offline = false;
-  executor.build = "nvrtc 12.8.61";
-  scratch.registry(executor).get(config_of(64));
-  scratch.settings.offline = true;
-  KernelRegistry served = scratch.registry(executor);
-  CHECK(code_of(served, config_of(64)) == ErrorCode::kOk);
-}
-
 TEST_CASE("a cubin that the driver refuses carries the reason") {
   const Scratch scratch;
   FakeExecutor executor;
@@ -397,33 +206,4 @@ TEST_CASE("every flipped byte and every truncation of an entry is found and comp
     if (!recovers(good.substr(0, i))) FAIL("cut to " << i << " bytes");
   }
   CHECK(scratch.registry(executor).get(config_of(64)).info.origin == VariantOrigin::kDiskCache);
-}
-
-TEST_CASE("the table finds every kernel through its growth, beside readers") {
-  KernelTable table;
-  std::atomic<int> inserted = 0;
-  std::atomic<bool> missed = false;
-  constexpr int kCount = 500;
-  std::thread reader([&] {
-    while (inserted < kCount) {
-      const int newest = inserted;
-      if (newest == 0) continue;
-      const Kernel* kernel = table.find(config_of(8 * newest));
-      if (kernel == nullptr || kernel->info.config != config_of(8 * newest)) missed = true;
-    }
-  });
-  CHECK(table.find(config_of(8)) == nullptr);
-  for (int i = 1; i <= kCount; ++i) {
-    auto kernel = std::make_unique<Kernel>();
-    kernel->info.config = config_of(8 * i);
-    table.insert(std::move(kernel));
-    inserted = i;
-  }
-  reader.join();
-  CHECK_FALSE(missed);
-  for (int i = 1; i <= kCount; ++i) {
-    REQUIRE(table.find(config_of(8 * i)) != nullptr);
-    CHECK(table.find(config_of(8 * i))->info.config == config_of(8 * i));
-  }
-  CHECK(table.find(config_of(8 * kCount + 8)) == nullptr);
 }
