@@ -185,13 +185,13 @@ double switch_factor(const Tiling& t, const Problem& problem) {
   if (t.ping_pong) factor *= problem.head_dim_qk <= 64 ? 0.99 : 1.005;
   if (t.row_sum_by_mma) factor *= 0.98;
   if (t.probs_in_smem) factor *= 1.03;
-  if (t.cluster_size > 1) factor *= causal && problem.head_dim_qk > 128 ? 0.98 : 1.01;
+  const bool is_wide = std::max(problem.head_dim_qk, problem.head_dim_v) > 128;
+  if (t.cluster_size > 1) factor *= causal && is_wide ? 0.98 : 1.01;
   if (t.num_stages == 2) factor *= 1.01;
   return factor;
 }
 
-// What is read of L2 for a row: by whole sectors, of which one that ends in the middle of a row is
-// read for both of its rows.
+// What is read of L2 for a row: five sectors for every four where rows are n + ½ sectors.
 double l2_bytes(int row_bytes) {
   constexpr int kSector = 32;
   return row_bytes % kSector == 0 ? row_bytes : row_bytes * 1.25;
@@ -219,7 +219,8 @@ Estimate estimate_time(const KernelConfig& config,
       std::clamp(std::min(ctas_per_sm_by_smem(config.arch, smem_bytes(config)), 2048 / threads),
                  1,
                  min_ctas_per_sm(config));
-  const double tiles = static_cast<double>((shape.seqlen_q + t.block_m - 1) / t.block_m) *
+  const int rows = t.family == Family::kSm90 ? sm90_tile_rows(t) : t.block_m;  // of all its CTAs
+  const double tiles = static_cast<double>((shape.seqlen_q + rows - 1) / rows) * t.cluster_size *
                        shape.num_heads_q * shape.batch;
   const double blocks = average_blocks(config, shape);
 
@@ -228,8 +229,8 @@ Estimate estimate_time(const KernelConfig& config,
   const double tensor = blocks * elements * (round_up(p.head_dim_qk, 16) + p.head_dim_v) * 2 /
                         flops_per_clock(config);
   const double exps = blocks * elements / kExpsPerClock;
-  const double kv_row_bytes = l2_bytes(p.head_dim_qk * size_of(p.dtype)) +  //
-                              l2_bytes(p.head_dim_v * size_of(p.dtype));
+  const int size = size_of(p.dtype);
+  const double kv_row_bytes = l2_bytes(p.head_dim_qk * size) + l2_bytes(p.head_dim_v * size);
   const double memory = blocks * t.block_n * kv_row_bytes / t.cluster_size / kL2BytesPerClock;
   const bool overlapped = t.overlap || resident > 1 || t.ping_pong;
   const double compute =

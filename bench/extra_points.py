@@ -3,7 +3,7 @@ grouped-query beside multi-head attention. Points and what follows from their ro
 
 SEQLEN, BATCH, WIDTH = 4096, 4, 2048  # heads · head_dim is WIDTH or just below
 CLASSICAL = (64, 128, 256)
-HEAD_DIMS = (64, 72, 80, 96, 112, 128, 160, 192, 256)
+HEAD_DIMS = (64, 72, 80, 96, 112, 128, 136, 160, 184, 192, 232, 256)
 SECTIONS = ("head_dims", "fp16", "gqa")
 
 

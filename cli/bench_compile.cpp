@@ -57,7 +57,9 @@ int bench_compile(const std::vector<int>& head_dims,
   if (times.empty()) throw Error(ErrorCode::kInvalidArgument, "no sm90 variant of these head dims");
   std::vector<double> sorted = times;
   std::sort(sorted.begin(), sorted.end());
-  const double median = sorted[sorted.size() / 2], longest = sorted.back();
+  const std::size_t middle = sorted.size() / 2;
+  const double median = (sorted[middle] + sorted[sorted.size() - 1 - middle]) / 2;
+  const double longest = sorted.back();
   report.table("rows", compiler.build() + ", one thread, no cache", table);
   report.facts("compile",
                fmt::format("{} variants", configs.size()),

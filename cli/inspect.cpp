@@ -31,7 +31,8 @@ constexpr const char* kRegionNames[] = {"Q",
                                         "O (staging)",
                                         "ones",
                                         "mbarriers",
-                                        "tile numbers"};
+                                        "tiles",
+                                        "next tile"};
 static_assert(std::size(kRegionNames) == static_cast<std::size_t>(SmemRegion::kCount));
 
 // Whose text it is that is shown or does not compile.

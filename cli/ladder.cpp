@@ -102,6 +102,7 @@ std::vector<Rung> steps_to(const Tiling& best,
   add(best.epilogue == Epilogue::kThroughQ ? "O through Q's buffer, by TMA" : "O staged, by TMA",
       [&](Tiling& s) { take_epilogue(s, best); });
   add("row sums by wgmma", [&](Tiling& s) { s.row_sum_by_mma = best.row_sum_by_mma; });
+  add("ping-pong off again", [&](Tiling& s) { s.ping_pong = best.ping_pong; });
   add("clusters of two share K and V", [&](Tiling& s) { s.cluster_size = best.cluster_size; });
   steps.add("the heuristic's choice", best);
   return steps.take();
@@ -138,7 +139,7 @@ std::vector<Rung> without_one(const Tiling& best,
     t.num_q_stages = 1;
   });
   change(best.cluster_size == 1 ? "clusters of two share K and V" : "no clusters",
-         [](Tiling& t) { t.cluster_size = 3 - t.cluster_size; });
+         [](Tiling& t) { t.cluster_size = t.cluster_size == 1 ? 2 : 1; });
   std::vector<Rung> all = rungs.take();
   all.erase(all.begin());  // the choice itself, which only kept equal ones out
   return all;

@@ -15,7 +15,8 @@ enum class SmemRegion : int {
   kOut,       // staging of O (sm90, Epilogue::kStaged)
   kOnes,      // panel of ones (sm90, row_sum_by_mma)
   kBarriers,  // mbarriers (sm90)
-  kTileInfo,  // tile numbers handed from producer to consumers (sm90)
+  kTileInfo,  // tiles handed from producer to consumers (sm90)
+  kNextTile,  // number of a tile handed from CTA to CTA of a cluster (sm90)
   kCount
 };
 

@@ -84,21 +84,20 @@ bool is_useful(const Tiling& t, int widest_dim) {
   return t.num_warps < 12 || t.block_n >= (widest_dim <= 128 ? 64 : 80);
 }
 
-// Rows of an odd multiple of 8 columns are n + ½ sectors of L2, so that a box reads five sectors
-// for every four. Beyond head dim 128 that bounds tiles of two warpgroups.
-bool is_bound_by_half_sectors(const Problem& problem) {
-  return std::max(problem.head_dim_qk, problem.head_dim_v) > 128 &&
-         (problem.head_dim_qk % 16 != 0 || problem.head_dim_v % 16 != 0);
+bool is_wide(const Problem& problem) {
+  return std::max(problem.head_dim_qk, problem.head_dim_v) > 128;
 }
 
-// Sizes of clusters, whose CTAs read K and V once for all, that are worth a comparison. Half
-// sectors: two are 1.2 … 1.6 times as fast. Other head dims beyond 128 gain 2 … 6 % under a causal
-// mask, on long sequences.
+// K or V whose rows are n + ½ sectors of 32 bytes.
+bool has_half_sectors(const Problem& problem) {
+  return problem.head_dim_qk % 16 != 0 || problem.head_dim_v % 16 != 0;
+}
+
+// Sizes of clusters, whose CTAs read K and V once for all, that are worth a comparison.
 std::vector<int> cluster_sizes(const Problem& problem, int warpgroups) {
-  const bool is_wide = std::max(problem.head_dim_qk, problem.head_dim_v) > 128;
-  if (warpgroups != 2 || !is_wide) return {1};
-  if (is_bound_by_half_sectors(problem)) return {2};
-  return problem.mask == MaskKind::kCausal ? std::vector<int>{1, 2} : std::vector<int>{1};
+  const bool can_gain = has_half_sectors(problem) || problem.mask == MaskKind::kCausal;
+  return warpgroups == 2 && is_wide(problem) && can_gain ? std::vector<int>{1, 2}
+                                                         : std::vector<int>{1};
 }
 
 struct EpilogueChoice {
@@ -183,9 +182,17 @@ double efficiency(const Problem& problem, const Tiling& t) {
   }
 }
 
-// Causal clusters of two against single CTAs: all take the time of the one with the last rows,
-// which short sequences notice (head_dim 256: 1k tokens −3 %, 2k and 4k +3 %).
-double cluster_gain(const ProblemShape& shape) { return shape.seqlen_kv >= 2048 ? 1.03 : 0.97; }
+// Speed of a tiling relative to its efficiency, by what bounds wide head dims beside the products
+// (docs/hopper.md, "Clusters"). Half sectors: CTAs that do not share K and V reach 0.65 … 0.85.
+// Else clusters under a causal mask: both CTAs take the time of the one with the last rows, which
+// short sequences notice (head_dim 256: 1k tokens −3 %); 144 to 256 gain 2 … 12 % at 4k, and 256
+// loses 1 % from 8k on.
+double sharing_factor(const Problem& problem, const ProblemShape& shape, const Tiling& t) {
+  if (!is_wide(problem)) return 1;
+  if (has_half_sectors(problem)) return t.cluster_size == 1 ? 0.7 : 1;
+  if (t.cluster_size == 1) return 1;
+  return shape.seqlen_kv >= 2048 && shape.seqlen_kv < 8192 ? 1.03 : 0.97;
+}
 
 // Relative time: what one SM does. Without a mask tiles are equal, so waves count whole; a causal
 // launch ends on short tiles, about half a tile of imbalance is left.
@@ -196,10 +203,9 @@ double model_time(const Problem& problem,
   const double tiles =
       std::ceil(double(shape.seqlen_q) / sm90_tile_rows(t)) * shape.num_heads_q * shape.batch;
   const double waves = tiles * t.cluster_size / std::max(1, sm_count);
-  const bool causal = problem.mask == MaskKind::kCausal;
-  const double busy = causal ? std::max(1.0, waves + 0.5) : std::ceil(waves);
-  const double gain = causal && t.cluster_size > 1 ? cluster_gain(shape) : 1;
-  return busy * t.block_m / (efficiency(problem, t) * gain);
+  const double busy =
+      problem.mask == MaskKind::kCausal ? std::max(1.0, waves + 0.5) : std::ceil(waves);
+  return busy * t.block_m / (efficiency(problem, t) * sharing_factor(problem, shape, t));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "variant_launch.h"
 
+#include <iterator>
 #include <optional>
 
 #include "emulator/core/launch.h"
@@ -15,7 +16,8 @@ namespace {
 // For reports: the parts of shared memory and of the CTA by the names of the plan.
 void name_parts(const KernelConfig& config, Options& options) {
   constexpr const char* kNames[] = {
-      "Q", "K", "V", "scores", "probs", "out", "ones", "barriers", "tile_info"};
+      "Q", "K", "V", "scores", "probs", "out", "ones", "barriers", "tile_info", "next_tile"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(SmemRegion::kCount));
   const SmemPlan plan = smem_plan(config);
   for (int i = 0; i < static_cast<int>(SmemRegion::kCount); ++i) {
     if (plan.bytes[i] == 0) continue;
@@ -137,6 +139,12 @@ Stats launch_variant(const KernelConfig& config,
                      const ProblemShape& shape,
                      const DeviceInfo& device,
                      Options options) {
+  if (config.profile && args.workspace == nullptr) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "a variant that profiles needs a buffer: `flashjit profile` has one, and the variant "
+        "without _profile is the same kernel");
+  }
   const LaunchGeometry geometry = launch_geometry(config, shape, device);
   if (geometry.num_kernels == 0) return {};
   name_parts(config, options);

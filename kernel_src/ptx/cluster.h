@@ -28,6 +28,19 @@ __device__ __forceinline__ void mbarrier_arrive_release_cluster(u32 bar) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(bar)
                : "memory");
 }
+// PTX ISA 9.7.13.15.16: mbarrier.try_wait.parity of a barrier of the own CTA, for what another CTA
+// has released to it. May return false early, so callers loop.
+__device__ __forceinline__ bool mbarrier_try_wait_parity_cluster(u32 bar, u32 parity) {
+  u32 ok;
+  asm volatile(
+      "{\n.reg .pred p;\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
+      "selp.u32 %0, 1, 0, p;\n}"
+      : "=r"(ok)
+      : "r"(bar), "r"(parity)
+      : "memory");
+  return ok != 0;
+}
 // PTX ISA 9.7.9.12: st.async; four bytes into any CTA of the cluster, which complete on an mbarrier
 // of that CTA as the bytes of a TMA load do.
 __device__ __forceinline__ void st_async_u32(u32 addr, u32 value, u32 bar) {

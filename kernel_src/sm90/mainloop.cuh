@@ -13,9 +13,11 @@
 //   v_full[s], v_empty[s]: the same for V
 //                In a cluster one CTA loads K and another V, for all: every CTA has its own full
 //                barriers, and the consumers of all arrive at the loader's empty ones.
-//   next_full    in a cluster with a tile counter: the    the same   1, and the tile's number
-//                other CTA's producer, then the number
-//   next_empty   the other CTA's producer                 producer   CTAs − 1
+//                A producer that does not load waits for its full barriers' rounds before.
+//   next_full    in a cluster that takes tiles from the   this       1, and the number
+//                counter: the producer that is told of    producer
+//                the next, then its number
+//   next_empty   the producers that have been told        producer   CTAs − 1
 //                                                         that takes
 //   named 1 + w  ping-pong: warpgroup w − 1               warpgroup w 256
 //   named 5 + w  warpgroup w, around its staging of O     warpgroup w 128

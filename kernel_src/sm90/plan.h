@@ -112,7 +112,8 @@ constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
   }
   const bool shares = sm90_shares_counter(t);
   plan.add(SmemRegion::kBarriers, 8 * (2 * t.num_q_stages + 4 * t.num_stages + (shares ? 2 : 0)));
-  plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages + (shares ? 4 : 0));
+  plan.add(SmemRegion::kTileInfo, 16 * t.num_q_stages);
+  if (shares) plan.add(SmemRegion::kNextTile, 4);
   return plan;
 }
 

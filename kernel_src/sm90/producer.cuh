@@ -150,27 +150,27 @@ struct Sm90Producer {
   __device__ __forceinline__ bool takes_tiles() const {
     return kCtas == 1 || u32(rank) == kTileTaker;
   }
-  // The number of the next tile; kDynamic in a cluster: only where it is taken from the counter.
+  // The number of the next tile; kDynamic in a cluster: only in the CTA that takes it, for all.
   __device__ __forceinline__ int take_tile(int tile_idx) const {
     if constexpr (kTiling.schedule == Schedule::kOneTile) return params.schedule.num_tiles;
     if constexpr (kTiling.schedule == Schedule::kStatic) return tile_idx + num_takers();
-    return takes_tiles() ? counter().next() : 0;
+    return takes_tiles() ? counter().next() : -1;
   }
-  // kDynamic in a cluster: from the CTA that has taken the number to the others, before the tile's
-  // last V, whose loads hide the way.
-  __device__ __forceinline__ int share_tile(int taken, int position) const {
-    if constexpr (!sm90_shares_counter(kTiling)) return taken;
-    if (takes_tiles()) {
-      wait_barrier(smem.next_empty(), Ring<1>::phase(position) ^ 1);
+  // kDynamic in a cluster: the number goes from the CTA that has taken it to the others, by a
+  // barrier each way. `position` counts tiles.
+  __device__ __forceinline__ void send_next(int taken, int position) const {
+    if (!sm90_shares_counter(kTiling) || !takes_tiles()) return;
+    wait_cluster_barrier(smem.next_empty(), Ring<1>::phase(position) ^ 1);
 #pragma unroll
-      for (u32 other = 1; other < kCtas; ++other) {
-        const Smem there = smem.in_cta(other);
-        ptx::st_async_u32(there.next_tile(), u32(taken), there.next_full());
-      }
-      return taken;
+    for (int other = 1; other < kCtas; ++other) {
+      const Smem there = smem.in_cta(u32(other));
+      ptx::st_async_u32(there.next_tile(), u32(taken), there.next_full());
     }
+  }
+  __device__ __forceinline__ int receive_next(int taken, int position) const {
+    if (!sm90_shares_counter(kTiling) || takes_tiles()) return taken;
     ptx::mbarrier_arrive_expect_tx(smem.next_full(), 4);
-    wait_barrier(smem.next_full(), Ring<1>::phase(position));
+    wait_cluster_barrier(smem.next_full(), Ring<1>::phase(position));
     const int next = int(ptx::ld_shared_u32(smem.next_tile()));
     ptx::mbarrier_arrive_release_cluster(smem.in_cta(kTileTaker).next_empty());
     return next;
@@ -206,9 +206,10 @@ struct Sm90Producer {
         profiler.mark(Stage::kLoadV, blocks - i);
         load_v(blocks - i, kv_position + i - 1);
       }
-      tile_idx = share_tile(taken, q_position);
+      send_next(taken, q_position);
       profiler.mark(Stage::kLoadV, 0);
       load_v(0, kv_position + blocks - 1);
+      tile_idx = receive_next(taken, q_position);
       kv_position += blocks;
     }
     const u32 q_stage = QRing::stage(q_position);

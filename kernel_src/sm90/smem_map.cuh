@@ -68,7 +68,7 @@ struct SmemMap {
     return at<SmemRegion::kTileInfo>() + 16 * stage;
   }
   // Number of the cluster's next tile, from the CTA that takes them; sm90_shares_counter().
-  __device__ __forceinline__ u32 next_tile() const { return tile_info(kQStages); }
+  __device__ __forceinline__ u32 next_tile() const { return at<SmemRegion::kNextTile>(); }
 
   __device__ __forceinline__ u32 q_full(u32 stage) const { return barrier(0, stage); }
   __device__ __forceinline__ u32 q_empty(u32 stage) const { return barrier(kQStages, stage); }
@@ -97,6 +97,11 @@ struct SmemMap {
 
 __device__ __forceinline__ void wait_barrier(u32 bar, u32 phase) {
   while (!ptx::mbarrier_try_wait_parity(bar, phase)) {
+  }
+}
+
+__device__ __forceinline__ void wait_cluster_barrier(u32 bar, u32 phase) {
+  while (!ptx::mbarrier_try_wait_parity_cluster(bar, phase)) {
   }
 }
 

@@ -82,6 +82,7 @@ class Check(EditedKernels):
         for arguments, said in ((["fwd_simt_fp16_d64_m64n65"], "fwd_simt_fp16_d64_m"),
                                 ([variant, "--shape", "1,2,3"], "5"),
                                 ([variant, "--schedules", "0"], "1"),
+                                (["fwd_sm80_fp16_d64_m64n64s2_profile"], "flashjit profile"),
                                 ([variant, "--detectors", "race"], "races"), ([], "VARIANT")):
             with self.subTest(arguments):
                 run = self.check(*arguments, edited=False)

@@ -267,6 +267,7 @@ std::vector<Case> sm90_cases() {
            }},
       {.name = "mbarrier_arrive_cluster", .ctas = 2, .expect = same(256)},
       {.name = "mbarrier_arrive_release_cluster", .ctas = 2, .expect = same(256)},
+      {.name = "mbarrier_try_wait_parity_cluster", .ctas = 2, .expect = same(256)},
       {.name = "st_async_u32",
        .ctas = 2,
        .expect =

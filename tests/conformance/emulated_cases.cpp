@@ -67,6 +67,7 @@ const std::map<std::string, std::array<Kernel, 2>> kernels = {
     FLASHJIT_CASE(map_shared),
     FLASHJIT_CASE(mbarrier_arrive_cluster),
     FLASHJIT_CASE(mbarrier_arrive_release_cluster),
+    FLASHJIT_CASE(mbarrier_try_wait_parity_cluster),
     FLASHJIT_CASE(st_async_u32),
     FLASHJIT_CASE(cluster_sync),
     FLASHJIT_CASE(wgmma_fence),

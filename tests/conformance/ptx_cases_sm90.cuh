@@ -228,28 +228,45 @@ __device__ void map_shared(const Args& args) {
     args.out[256 * rank + thread_of_cluster()] = ptx::map_shared(own, rank) - own;
 }
 // All threads of each CTA tell the other one that they are there; two phases.
-template <class Arrive>
-__device__ __forceinline__ void meet_other(const Args& args, Arrive arrive) {
+template <class Arrive, class TryWait>
+__device__ __forceinline__ void meet_other(const Args& args, Arrive arrive, TryWait try_wait) {
   make_barrier(128);
   ptx::cluster_sync();
   for (u32 phase = 0; phase < 2; ++phase) {
     arrive(ptx::map_shared(barrier(), ptx::cluster_rank() ^ 1));
-    wait(phase);
+    while (!try_wait(barrier(), phase)) {
+    }
     ptx::cluster_sync();  // all have arrived there and waited here
   }
   args.out[thread_of_cluster()] = args.in[thread_of_cluster()];
 }
 template <Dtype>
 __device__ void mbarrier_arrive_cluster(const Args& args) {
-  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); });
+  meet_other(
+      args,
+      [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); },
+      [](u32 bar, u32 parity) { return ptx::mbarrier_try_wait_parity(bar, parity); });
 }
 template <Dtype>
 __device__ void mbarrier_arrive_release_cluster(const Args& args) {
-  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_release_cluster(bar); });
+  meet_other(
+      args,
+      [](u32 bar) { ptx::mbarrier_arrive_release_cluster(bar); },
+      [](u32 bar, u32 parity) { return ptx::mbarrier_try_wait_parity_cluster(bar, parity); });
+}
+template <Dtype>
+__device__ void mbarrier_try_wait_parity_cluster(const Args& args) {
+  meet_other(
+      args,
+      [](u32 bar) { ptx::mbarrier_arrive_release_cluster(bar); },
+      [](u32 bar, u32 parity) { return ptx::mbarrier_try_wait_parity_cluster(bar, parity); });
 }
 template <Dtype>
 __device__ void cluster_sync(const Args& args) {
-  meet_other(args, [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); });
+  meet_other(
+      args,
+      [](u32 bar) { ptx::mbarrier_arrive_cluster(bar); },
+      [](u32 bar, u32 parity) { return ptx::mbarrier_try_wait_parity(bar, parity); });
 }
 // Every thread sends a word to the thread of its number in the other CTA.
 template <Dtype>

@@ -63,8 +63,8 @@ struct ForcedCases {
     const std::string name = variant_name({problem_of(c), tiling, gpu().info().arch});
     cases.push_back({runtimes.back().get(), c, name, special});
   }
-  // The tilings that the heuristic leaves to the tuner: P through shared memory, clusters that
-  // share K and V, ones behind V. Named as variants are, without the words for the problem.
+  // Tilings that the heuristic leaves to the tuner: P through shared memory, clusters at any head
+  // dim, ones behind V. Named as variants are, without the words for the problem.
   void add_unusual(AttentionCase c, bool special = false) {
     c.lse = false;
     for (const std::string tile : {"m128n64s2_psmem",
@@ -101,6 +101,10 @@ constexpr HeadDims kHeadDims[] = {{64, 64},
                                   {160, 160},
                                   {192, 128},
                                   {192, 160},
+                                  {136, 136},  // clusters by default, as all odd multiples of 8
+                                  {184, 184},
+                                  {232, 232},
+                                  {192, 136},
                                   {256, 256}};
 
 // Beyond the list that all families share.
@@ -270,6 +274,8 @@ TEST_CASE("Hopper tilings with many warpgroups or clusters have no race", "[sani
   forced.add(c);
   c.head_dim_qk = 96;
   forced.add(c);
+  c.head_dim_qk = c.head_dim_v = 136;
+  forced.add(c);
   std::erase_if(forced.cases, [](const RuntimeCase& one) {
     const auto has = [&](const char* word) { return one.name.find(word) != one.name.npos; };
     return has("_m64n") || has("_nooverlap") || has("_eager");
@@ -281,7 +287,8 @@ TEST_CASE("a thousand runs on four streams at once agree to the last bit") {
   if (!is_hopper()) return;
   constexpr int kStreams = 4, kRuns = 250;
   std::vector<AttentionCase> cases;
-  for (const HeadDims dims : {HeadDims{64, 64}, {96, 96}, {128, 128}, {192, 128}, {256, 256}}) {
+  for (const HeadDims dims :
+       {HeadDims{64, 64}, {96, 96}, {128, 128}, {136, 136}, {192, 128}, {256, 256}}) {
     AttentionCase c = tiling_case(dims.qk, dims.v, true, Scalar::kBf16);
     c.heads_q = c.heads_kv = 5;
     cases.push_back(c);

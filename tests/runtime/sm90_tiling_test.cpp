@@ -131,14 +131,17 @@ TEST_CASE("clusters where K and V are read by half sectors, and beyond 128 on lo
   for (const int head_dim : {144, 192, 256}) {
     CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 1024) == 1);
     CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 2048) == 2);
+    CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 16384) == 1);
     CHECK(cluster_size(head_dim, head_dim, MaskKind::kNone, 4096) == 1);
   }
   for (const int head_dim : {64, 72, 120, 128})
     CHECK(cluster_size(head_dim, head_dim, MaskKind::kCausal, 4096) == 1);
-  // One row leaves nothing for a second CTA.
-  CHECK(
-      default_sm90_tiling(problem_of(136, 136, MaskKind::kNone), square(16, 16, 1), kHopper, kH100)
-          ->cluster_size == 1);
+  // Few rows leave nothing for a second CTA.
+  for (const int seqlen : {1, 65, 128}) {
+    CHECK(default_sm90_tiling(
+              problem_of(136, 136, MaskKind::kNone), square(64, 16, seqlen), kHopper, kH100)
+              ->cluster_size == 1);
+  }
 }
 
 TEST_CASE("no tiling for other devices and dtypes") {

@@ -14,6 +14,11 @@ inline void mbarrier_arrive_cluster(u32 bar, emu::Loc loc = emu::Loc::current())
 inline void mbarrier_arrive_release_cluster(u32 bar, emu::Loc loc = emu::Loc::current()) {
   emu::current().mbarrier_arrive_cluster(bar, loc);
 }
+inline bool mbarrier_try_wait_parity_cluster(u32 bar,
+                                             u32 parity,
+                                             emu::Loc loc = emu::Loc::current()) {
+  return emu::current().mbarrier_try_wait(bar, parity, loc);
+}
 inline void st_async_u32(u32 addr, u32 value, u32 bar, emu::Loc loc = emu::Loc::current()) {
   emu::current().st_async(addr, value, bar, loc);
 }
