@@ -91,6 +91,11 @@ std::vector<ListedVariant> list_variants(const Arch& arch, const VariantFilter& 
 
 KernelConfig require_variant(const std::string& name, const Arch& arch) {
   const std::optional<KernelConfig> config = parse_variant_name(name, arch);
+  if (const auto proper = config ? std::nullopt : proper_variant_name(name, arch)) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("'{}' is not the name of a variant; this one is called {}", name, *proper));
+  }
   const char* reason = config ? why_illegal(*config) : "it is not the name of a variant";
   if (reason == nullptr) return *config;
   throw Error(ErrorCode::kInvalidArgument,

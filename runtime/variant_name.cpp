@@ -178,7 +178,10 @@ std::string variant_name(const KernelConfig& config) {
   return name;
 }
 
-std::optional<KernelConfig> parse_variant_name(std::string_view name, const Arch& arch) {
+namespace {
+
+// Also of words out of order, or that say the obvious.
+std::optional<KernelConfig> parse_words(std::string_view name, const Arch& arch) {
   const std::vector<std::string_view> parts = split(name, '_');
   if (parts.size() < 5 || parts[0] != "fwd") return std::nullopt;
   const std::optional<Family> family = parse_family(parts[1]);
@@ -206,10 +209,20 @@ std::optional<KernelConfig> parse_variant_name(std::string_view name, const Arch
       return std::nullopt;
     }
   }
-  // One config has one name: leading zeros, words out of order or words that say the obvious are
-  // no names.
-  if (variant_name(config) != name) return std::nullopt;
   return config;
+}
+
+}  // namespace
+
+// One config has one name.
+std::optional<KernelConfig> parse_variant_name(std::string_view name, const Arch& arch) {
+  const std::optional<KernelConfig> config = parse_words(name, arch);
+  return config && variant_name(*config) == name ? config : std::nullopt;
+}
+
+std::optional<std::string> proper_variant_name(std::string_view text, const Arch& arch) {
+  const std::optional<KernelConfig> config = parse_words(text, arch);
+  return config ? std::optional(variant_name(*config)) : std::nullopt;
 }
 
 std::string arch_name(const Arch& arch) {

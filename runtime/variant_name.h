@@ -28,6 +28,10 @@ std::string variant_name(const KernelConfig& config);
 // carry it.
 std::optional<KernelConfig> parse_variant_name(std::string_view name, const Arch& arch);
 
+// Of a text that says in other words what a name says: leading zeros, words out of order or that
+// say the obvious.
+std::optional<std::string> proper_variant_name(std::string_view text, const Arch& arch);
+
 // What a name does not mention: the tiling that a family usually has, given block_m and the mask.
 Tiling naming_base(Family family, int block_m, const Problem& problem);
 

@@ -82,6 +82,10 @@ TEST_CASE("an unknown variant exits with 2 and the nearest names") {
   const ProgramRun run = run_program("inspect fwd_simt_fp16_d64_m64n65 --arch sm_90a");
   CHECK(run.exit_code == 2);
   CHECK_THAT(run.err, ContainsSubstring(kMinimal));
+  const ProgramRun other_words =
+      run_program(std::string("inspect ") + kMinimal + "s1 --arch sm_90a");
+  CHECK(other_words.exit_code == 2);
+  CHECK_THAT(other_words.err, ContainsSubstring(std::string("is called ") + kMinimal));
 }
 
 TEST_CASE("a variant that is not legal on the architecture says why") {

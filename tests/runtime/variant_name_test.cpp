@@ -147,6 +147,21 @@ TEST_CASE("what is no variant name is not parsed") {
   CHECK_FALSE(parses(name));
 }
 
+TEST_CASE("what says a variant in other words has a proper name") {
+  const auto proper = [](std::string_view text) {
+    return proper_variant_name(text, kHopper).value_or("none");
+  };
+  for (const char* text : {"fwd_sm90_bf16_d64_causal_m128n64s2c2",
+                           "fwd_sm90_bf16_d64_causal_m128n64s2c2_dynamic",
+                           "fwd_sm90_bf16_d064_causal_m128n64s2c2"}) {
+    CAPTURE(text);
+    CHECK(proper(text) == "fwd_sm90_bf16_d64_causal_m128n64s2c2");
+  }
+  CHECK(proper("fwd_sm90_bf16_d64_m128n64s2_lazy_static") ==
+        "fwd_sm90_bf16_d64_m128n64s2_static_lazy");
+  CHECK(proper("fwd_sm90_bf16_d64_m128n64s2_fast") == "none");
+}
+
 TEST_CASE("arch names") {
   for (const Arch arch :
        {Arch{8, 0, false}, Arch{8, 9, false}, Arch{9, 0, true}, Arch{12, 1, true}}) {
