@@ -219,7 +219,7 @@ Estimate estimate_time(const KernelConfig& config,
       std::clamp(std::min(ctas_per_sm_by_smem(config.arch, smem_bytes(config)), 2048 / threads),
                  1,
                  min_ctas_per_sm(config));
-  const int rows = t.family == Family::kSm90 ? sm90_tile_rows(t) : t.block_m;  // of all its CTAs
+  const int rows = t.block_m * t.cluster_size;  // of a tile of the schedule
   const double tiles = static_cast<double>((shape.seqlen_q + rows - 1) / rows) * t.cluster_size *
                        shape.num_heads_q * shape.batch;
   const double blocks = average_blocks(config, shape);

@@ -76,11 +76,9 @@ Stats launch_sm90(const KernelConfig& config,
                   std::span<const Entry> kernels,
                   const AttentionArgs& args,
                   const ProblemShape& shape,
-                  DeviceInfo device,
-                  LaunchGeometry geometry,
+                  const LaunchGeometry& geometry,
                   FwdParams fwd,
                   const Options& options) {
-  device.sm_count *= config.tiling.cluster_size;  // as many clusters as CTAs that are alone
   alignas(16) int tile_counters[kTileCounterBytes / sizeof(int)] = {};
   if (config.tiling.schedule == Schedule::kDynamic) fwd.workspace = tile_counters;
   if (config.profile) fwd.workspace = args.workspace;
@@ -94,10 +92,7 @@ Stats launch_sm90(const KernelConfig& config,
                                 .v_tail = encode_if(maps.v_tail),
                                 .o_tail = encode_if(maps.o_tail),
                                 .fwd = fwd,
-                                .schedule = make_tile_schedule(config, shape, device)};
-  geometry.num_kernels = 1;
-  geometry.grids[0] = {
-      static_cast<unsigned>(num_sm90_ctas(config, params.schedule, device.sm_count)), 1, 1};
+                                .schedule = geometry.schedule};
   const auto cluster_size = static_cast<unsigned>(config.tiling.cluster_size);
   Stats stats = launch_all(kernels, geometry, params, options, cluster_size);
   for (int counter : tile_counters) {
@@ -137,7 +132,7 @@ Stats launch_variant(const KernelConfig& config,
                      std::span<const Entry> kernels,
                      const AttentionArgs& args,
                      const ProblemShape& shape,
-                     const DeviceInfo& device,
+                     DeviceInfo device,
                      Options options) {
   if (config.profile && args.workspace == nullptr) {
     throw Error(
@@ -145,13 +140,14 @@ Stats launch_variant(const KernelConfig& config,
         "a variant that profiles needs a buffer: `flashjit profile` has one, and the variant "
         "without _profile is the same kernel");
   }
+  device.sm_count *= config.tiling.cluster_size;  // as many clusters as CTAs that are alone
   const LaunchGeometry geometry = launch_geometry(config, shape, device);
   if (geometry.num_kernels == 0) return {};
   name_parts(config, options);
   options.global_buffers = buffers_of(args);
   FwdParams params = make_fwd_params(args, shape);
   if (config.tiling.family == Family::kSm90) {
-    return launch_sm90(config, kernels, args, shape, device, geometry, params, options);
+    return launch_sm90(config, kernels, args, shape, geometry, params, options);
   }
   // Of its own for each call: NaN where nothing was written, and no neighbour to read or damage.
   const std::size_t bytes = workspace_bytes(config, shape, device);

@@ -23,7 +23,7 @@ Stats launch_variant(const KernelConfig& config,
                      std::span<const Entry> kernels,
                      const AttentionArgs& args,
                      const ProblemShape& shape,
-                     const DeviceInfo& device,
+                     DeviceInfo device,
                      Options options);
 
 }  // namespace flashjit::emu
