@@ -35,6 +35,8 @@ struct Case {
 };
 
 inline constexpr u32 kUntouched = 0xabababab;
+inline constexpr int kNumWords = 4096;             // of input and output; kWords of the device text
+inline constexpr int kTensorRows = 24, kBox = 16;  // of tensor_of(): rows, and those of a box
 
 const std::vector<Case>& all_cases();
 
@@ -48,6 +50,9 @@ Words run_emulated(const Case& test_case, Dtype dtype, const Words& in, std::uin
 // "" or the first word in which two results differ by more than the case allows.
 std::string compare(const Case& test_case, const Words& result, const Words& wanted);
 
+// The text of the kernels; each includes those before it.
+inline constexpr const char* kCaseFiles[] = {
+    "ptx_cases.cuh", "ptx_cases_sm90.cuh", "ptx_cases_cluster.cuh"};
 // What NVRTC compiles: all kernels as extern "C" <name>(Args), and the sources they include.
 std::string gpu_source(Dtype dtype);
 // The config whose wgmma shapes and options the cases use.

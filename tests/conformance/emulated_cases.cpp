@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "conformance/cases.h"
-#include "conformance/ptx_cases_sm90.cuh"
+#include "conformance/ptx_cases_cluster.cuh"
 #include "emulator/backend/variant_launch.h"
 #include "emulator/core/launch.h"
 

@@ -52,8 +52,10 @@ std::map<std::string, std::set<std::string>> ptx_functions() {
 }
 
 std::string kernel_text() {
-  const fs::path dir = test::source_dir() / "tests/conformance";
-  return read_text(dir / "ptx_cases.cuh") + read_text(dir / "ptx_cases_sm90.cuh");
+  std::string text;
+  for (const char* name : kCaseFiles)
+    text += read_text(test::source_dir() / "tests/conformance" / name);
+  return text;
 }
 
 }  // namespace
