@@ -121,8 +121,10 @@ std::unique_ptr<Kernel> KernelRegistry::Impl::prepare(const KernelConfig& config
   try {
     kernel->loaded = load(config, hit.entry);
   } catch (const Error& error) {
-    // Intact and yet refused: made by another driver's compiler, or for another device.
-    if (hit.origin == VariantOrigin::kCompiled || offline_) throw;
+    // Intact and yet refused: made by another driver's compiler, or for another device. A lack of
+    // memory is no fault of the entry's.
+    const bool is_of_the_entry = error.code() == ErrorCode::kDriver;
+    if (!is_of_the_entry || hit.origin == VariantOrigin::kCompiled || offline_) throw;
     logger_->warn(
         "{} from the cache does not load and is compiled again: {}", source.name, error.what());
     hit = compile(source, make_cache_key(source, executor_.compiler_build()));

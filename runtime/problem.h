@@ -2,6 +2,8 @@
 // strides).
 #pragma once
 
+#include <algorithm>
+
 #include "flashjit/runtime.h"
 #include "kernel_src/fwd_params.h"
 
@@ -35,6 +37,11 @@ float scale_log2(float softmax_scale);
 
 // The kernel's view of a validated call, without workspace.
 FwdParams make_fwd_params(const AttentionArgs& args, const ProblemShape& shape);
+
+// What registers and shared memory of a tile grow with.
+inline int widest_head_dim(const Problem& problem) {
+  return std::max(problem.head_dim_qk, problem.head_dim_v);
+}
 
 // 4·B·H·Sq·Skv·(Dqk+Dv)/2, and for causal only the visible part: Σ over rows of the keys seen.
 double flop_count(const Problem& problem, const ProblemShape& shape);

@@ -14,7 +14,9 @@ SharedLibrary::SharedLibrary(const std::vector<std::string>& candidates,
     : code_(code) {
   std::string reasons;
   for (const std::string& candidate : candidates) {
-    handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+    // Never unloaded: a driver has threads of its own, and tools hook it; the finalisers of such a
+    // library have nothing to wait for only when the process ends.
+    handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle_ != nullptr) {
       name_ = candidate;
       return;

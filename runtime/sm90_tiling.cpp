@@ -40,7 +40,7 @@ int block_n_limit(int widest_dim) { return widest_dim <= 112 ? 128 : 64; }
 // have the registers. Head dim 64: +3 … 7 %. To 96, three warpgroups (the ones stand behind the
 // head dim in V's last panel): +2 … 6 %. Under a causal mask to 112, +3 %, and at 160, +2 %.
 bool use_row_sum_by_mma(const Problem& problem, int warpgroups) {
-  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  const int widest_dim = widest_head_dim(problem);
   if (problem.return_lse) return false;
   if (problem.head_dim_v == kPanelColumns) return warpgroups >= 3 && widest_dim <= kPanelColumns;
   if (problem.head_dim_v % kPanelColumns == 0) return false;
@@ -84,9 +84,7 @@ bool is_useful(const Tiling& t, int widest_dim) {
   return t.num_warps < 12 || t.block_n >= (widest_dim <= 128 ? 64 : 80);
 }
 
-bool is_wide(const Problem& problem) {
-  return std::max(problem.head_dim_qk, problem.head_dim_v) > 128;
-}
+bool is_wide(const Problem& problem) { return widest_head_dim(problem) > 128; }
 
 // K or V whose rows are n + ½ sectors of 32 bytes.
 bool has_half_sectors(const Problem& problem) {
@@ -118,9 +116,9 @@ std::vector<EpilogueChoice> epilogue_choices(const Problem& problem, int warpgro
   if (problem.mask != MaskKind::kNone || problem.head_dim_v <= kPanelColumns) {
     choices.push_back({Epilogue::kStaged, 2, 3});
   }
-  choices.insert(
-      choices.end(),
-      {{Epilogue::kThroughQ, 2, 2}, {Epilogue::kStaged, 1, 2}, {Epilogue::kDirect, 1, 2}});
+  choices.push_back({Epilogue::kThroughQ, 2, 2});
+  choices.push_back({Epilogue::kStaged, 1, 2});
+  choices.push_back({Epilogue::kDirect, 1, 2});
   return choices;
 }
 
@@ -138,7 +136,7 @@ std::optional<Tiling> with_stages(const Problem& problem, Tiling tiling, int lim
 
 std::optional<Tiling> candidate(const Problem& problem, int warpgroups, int cluster_size) {
   const bool causal = problem.mask == MaskKind::kCausal;
-  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  const int widest_dim = widest_head_dim(problem);
   Tiling t = {.family = Family::kSm90,
               .block_m = kWarpgroupRows * warpgroups,
               .num_warps = 4 * warpgroups,
@@ -166,7 +164,7 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups, int clus
 // Share of the tensor cores' peak on long sequences, from measurements of the classical head dims
 // (bf16, H100).
 double efficiency(const Problem& problem, const Tiling& t) {
-  const int widest_dim = std::max(problem.head_dim_qk, problem.head_dim_v);
+  const int widest_dim = widest_head_dim(problem);
   switch (t.num_warps / 4) {
     case 1:
       return 0.5;

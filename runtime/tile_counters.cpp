@@ -5,11 +5,20 @@ namespace {
 
 constexpr std::size_t kPairBytes = 8;
 
+// Odd, and above the legacy stream's handle, so no address and no handle is one. Never used again:
+// a thread's last kernel may outlive the thread.
+std::uint64_t next_thread_key() {
+  static std::atomic<std::uint64_t> next = 3;
+  return next.fetch_add(2, std::memory_order_relaxed);
+}
+
 // A number that two streams share only if they are the same stream; never 0. The legacy stream has
 // two handles, and the per-thread one has one handle for all threads.
 std::uint64_t key_of(CUstream stream) {
-  thread_local const char kThreadMarker = 0;
-  if (stream == CU_STREAM_PER_THREAD) return reinterpret_cast<std::uintptr_t>(&kThreadMarker) | 1;
+  if (stream == CU_STREAM_PER_THREAD) {
+    thread_local const std::uint64_t key = next_thread_key();
+    return key;
+  }
   if (stream == nullptr) return reinterpret_cast<std::uintptr_t>(CU_STREAM_LEGACY);
   return reinterpret_cast<std::uintptr_t>(stream);
 }
@@ -52,7 +61,7 @@ void* TileCounters::get(CUstream stream, bool capturing) const {
                 "keeps a counter; create another Runtime, or re-use the graphs");
   }
   const std::uint64_t key = key_of(stream);
-  const std::size_t home = (key * 0x9E3779B97F4A7C15ull) >> 50;  // 14 bits
+  const std::size_t home = (key * 0x9E3779B97F4A7C15ull) >> (64 - kStreamBits);
   for (std::size_t step = 0; step < kStreams; ++step) {
     const std::size_t index = (home + step) % kStreams;
     std::atomic<std::uint64_t>& owner = (*owners_)[index];
@@ -63,7 +72,8 @@ void* TileCounters::get(CUstream stream, bool capturing) const {
     if (found == key) return pair(index);
   }
   throw Error(ErrorCode::kNotSupported,
-              "this Runtime has seen 16384 streams; create another Runtime, or re-use streams");
+              "this Runtime has seen 65536 streams, each thread's own counted one by one; create "
+              "another Runtime, or re-use streams and threads");
 }
 
 }  // namespace flashjit

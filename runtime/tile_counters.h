@@ -13,7 +13,8 @@ namespace flashjit {
 
 // Why no two running kernels share a pair: kernels of one stream run one after the other, and every
 // stream has a pair of its own. The driver frees a destroyed stream's handle only after its work is
-// done, so a new stream of the same handle finds the pair at rest. A captured launch may run any
+// done, so a new stream of the same handle finds the pair at rest. The per-thread stream counts as
+// another one in each thread that there ever was. A captured launch may run any
 // time later and beside anything, so it gets a pair for good; launches of one executable graph are
 // ordered by the driver. Not covered, and documented at Runtime: two executable graphs
 // that were instantiated from one capture and run at the same time.
@@ -26,10 +27,13 @@ class TileCounters {
 
   // Lock-free. Throws Error(kNotSupported) when all pairs are taken.
   void* get(CUstream stream, bool capturing) const;
+  // For who measures: all graphs that were captured with these counters are gone.
+  void forget_captures() const { num_captured_.store(0, std::memory_order_relaxed); }
 
  private:
-  static constexpr std::size_t kStreams = 1 << 14;   // handles, open addressing
-  static constexpr std::size_t kCaptured = 1 << 16;  // captured launches
+  static constexpr int kStreamBits = 16;
+  static constexpr std::size_t kStreams = 1 << kStreamBits;  // open addressing
+  static constexpr std::size_t kCaptured = 1 << 16;          // captured launches
 
   void* pair(std::size_t index) const;
 

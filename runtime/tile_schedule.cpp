@@ -16,6 +16,11 @@ constexpr int kDefaultSmCount = 132;
 constexpr int kMinSectionWaves = 2;
 constexpr int kTailWaves = 4;
 
+// CTAs, or clusters, that can take tiles at the same time.
+int num_takers(const KernelConfig& config, int sm_count) {
+  return std::max(1, (sm_count > 0 ? sm_count : kDefaultSmCount) / config.tiling.cluster_size);
+}
+
 std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // K and V of one (batch, q_head) pair; the heads of a group share theirs.
@@ -34,8 +39,7 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
   const int tile_rows = sm90_tile_rows(config.tiling);
   const std::int64_t num_m_blocks = ceil_divide(shape.seqlen_q, tile_rows);
   // A cluster takes a tile together.
-  const std::int64_t takers =
-      (device.sm_count > 0 ? device.sm_count : kDefaultSmCount) / config.tiling.cluster_size;
+  const std::int64_t takers = num_takers(config, device.sm_count);
   const std::int64_t l2_bytes =
       device.l2_bytes > 0 ? std::int64_t(device.l2_bytes) : kDefaultL2Bytes;
   const std::int64_t pair_bytes = bytes_per_pair(config.problem, shape);
@@ -63,7 +67,7 @@ TileSchedule make_tile_schedule(const KernelConfig& config,
 int num_sm90_ctas(const KernelConfig& config, const TileSchedule& schedule, int sm_count) {
   const int ctas = config.tiling.cluster_size;
   if (config.tiling.schedule == Schedule::kOneTile) return schedule.num_tiles * ctas;
-  return std::min(schedule.num_tiles, sm_count / ctas) * ctas;
+  return std::min(schedule.num_tiles, num_takers(config, sm_count)) * ctas;
 }
 
 }  // namespace flashjit

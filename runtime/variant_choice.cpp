@@ -21,12 +21,6 @@ std::string subject(const ValidatedProblem& call) {
                      bucket.heads_per_kv);
 }
 
-// What goes wrong with a variant itself, where another one may do.
-bool is_of_the_variant(ErrorCode code) {
-  return code == ErrorCode::kCompileFailed || code == ErrorCode::kOffline ||
-         code == ErrorCode::kNoCompiler;
-}
-
 }  // namespace
 
 VariantChoice::VariantChoice(const Options& options,
@@ -86,7 +80,8 @@ const Kernel& VariantChoice::load(const ValidatedProblem& call, Selection& selec
   try {
     return registry_.get(selection.config);
   } catch (const Error& error) {
-    if (selection.match == RecordMatch::kNone || !is_of_the_variant(error.code())) throw;
+    // Whatever is wrong, another variant may do, except where there is no room.
+    if (selection.match == RecordMatch::kNone || error.code() == ErrorCode::kOutOfMemory) throw;
     const std::string refused = variant_name(selection.config);
     selection = heuristic(call);
     logger_->warn("{} of a tuning record cannot be had, {} is used: {}",

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace flashjit::cpu {
 namespace {
@@ -18,9 +19,13 @@ int usable_cores() {
 
 ThreadPool::ThreadPool(int num_threads) {
   if (num_threads <= 0) num_threads = std::max(1, usable_cores());
-  idle_workers_ = num_threads - 1;
   workers_.reserve(num_threads - 1);
-  for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this] { work(); });
+  try {
+    for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    // Those that there are do it, if need be the caller alone.
+  }
+  idle_workers_ = static_cast<int>(workers_.size());
 }
 
 ThreadPool::~ThreadPool() {

@@ -12,7 +12,9 @@ constexpr std::size_t kBoundary = 64;
 }  // namespace
 
 const Device& gpu() {
-  static const Device device(std::make_shared<const DriverLibrary>(read_settings().libcuda), 0);
+  // Never destroyed: at process exit the driver may be gone before it.
+  static const Device& device =
+      *new Device(std::make_shared<const DriverLibrary>(read_settings().libcuda), 0);
   return device;
 }
 

@@ -50,7 +50,7 @@ class FakeExecutor : public Executor {
     ++loads;
     if (fail_loads > 0) {
       --fail_loads;
-      throw Error(ErrorCode::kDriver, "refused");
+      throw Error(load_error, "refused");
     }
     return std::make_unique<FakeKernel>(code);
   }
@@ -63,6 +63,7 @@ class FakeExecutor : public Executor {
   void check_pointers(const AttentionArgs&) const override {}
 
   mutable std::atomic<int> compiles = 0, loads = 0, fail_loads = 0;
+  ErrorCode load_error = ErrorCode::kDriver;
   std::atomic<bool> fail_compile = false;
   bool no_compiler = false;
   std::string build = "fake 1";

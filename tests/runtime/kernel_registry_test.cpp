@@ -140,6 +140,18 @@ TEST_CASE("an intact entry that the driver refuses is compiled again") {
   CHECK(code_of(third, config_of(64)) == ErrorCode::kDriver);
 }
 
+TEST_CASE("an entry for which there is no memory is not taken for a bad one") {
+  const Scratch scratch;
+  FakeExecutor executor;
+  scratch.registry(executor).get(config_of(64));
+  executor.fail_loads = 1;
+  executor.load_error = ErrorCode::kOutOfMemory;
+  KernelRegistry second = scratch.registry(executor);
+  CHECK(code_of(second, config_of(64)) == ErrorCode::kOutOfMemory);
+  CHECK(executor.compiles == 1);
+  CHECK(second.get(config_of(64)).info.origin == VariantOrigin::kDiskCache);
+}
+
 TEST_CASE("a cubin that the driver refuses carries the reason") {
   const Scratch scratch;
   FakeExecutor executor;

@@ -141,6 +141,14 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
   TuningRecord backwards = make_record(4096, 80);
   backwards.shape.seqlen_q = -5;
   CHECK_THAT(message(to_json(backwards)), ContainsSubstring("'shape' has a size of -5"));
+  TuningRecord impossible = make_record(4096, 80);
+  impossible.winner_us = -3;
+  CHECK_THAT(message(to_json(impossible)), ContainsSubstring("negative: -3 µs"));
+  const std::string collection = to_json(std::vector{make_record(4096, 80)});
+  CHECK_THAT(message(replaced(collection, "\"records\"", "\"surprise\": 1, \"records\"")),
+             ContainsSubstring("unknown field 'surprise'"));
+  CHECK(parse_tuning_records(replaced(collection, "\"records\"", "\"pending\": \"x\", \"records\""))
+            .size() == 1);
 }
 
 TEST_CASE("shape buckets are powers of two with their edges included") {

@@ -85,6 +85,20 @@ TEST_CASE("a record whose variant cannot be had makes no call fail") {
     CHECK(runtime.loaded_variants().at(0).selected_by == "heuristic");
     CHECK_THAT(f.log.text.str(), ContainsSubstring("cannot be had"));
   }
+  SECTION("the driver is too old for it") {
+    f.device->on_compile = [&] {
+      if (f.device->compiles == 1) throw Error(ErrorCode::kNotSupported, "too new");
+    };
+    Runtime runtime(f.options());
+    REQUIRE_NOTHROW(runtime.forward(some_args()));
+    CHECK(runtime.loaded_variants().at(0).selected_by == "heuristic");
+  }
+  SECTION("but a lack of memory is told") {
+    f.device->on_compile = [] { throw Error(ErrorCode::kOutOfMemory, "no room"); };
+    Runtime runtime(f.options());
+    CHECK_THROWS_AS(runtime.forward(some_args()), Error);
+    CHECK(f.device->compiles == 1);
+  }
   SECTION("offline, and only the heuristic's was shipped") {
     Runtime(f.options(TuneMode::kOff)).prepare(some_args());
     Options options = f.options();
