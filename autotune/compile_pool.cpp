@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <system_error>
 
 namespace flashjit {
 
 CompilePool::CompilePool(int threads) {
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;  // else those that there are do it
+  }
 }
 
 CompilePool::~CompilePool() {

@@ -7,7 +7,8 @@ namespace flashjit {
 namespace {
 
 // Launches go through an executor of the target's own: every captured launch of a dynamically
-// scheduled variant keeps a counter of its executor for good, and measuring captures hundreds.
+// scheduled variant keeps a counter of its executor, and measuring captures thousands. No graph
+// outlives a comparison, so the next one may have them again.
 Settings launch_settings(const CudaExecutor& executor) {
   Settings settings;
   settings.libcuda = executor.cuda_device()->driver().path();
@@ -30,7 +31,9 @@ class CudaTargetInContext final : public TuningTarget {
   std::string compile(const Tiling& tiling) override { return target_.compile(tiling); }
   std::string verify(const Tiling& tiling) override { return target_.verify(tiling); }
   std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override {
-    return target_.time(tilings, rounds);
+    std::vector<Timing> timings = target_.time(tilings, rounds);
+    launcher_.forget_captures();
+    return timings;
   }
   double sm_clock_mhz() const override { return target_.sm_clock_mhz(); }
 

@@ -38,24 +38,26 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
-// The next line of `fd`, without its end; what follows stays in `buffer`. False at the end, and
-// after `patience_ms` (−1: without end) of silence.
-bool read_line(int fd, int patience_ms, std::string& buffer, std::string& line) {
+enum class ReadResult { kLine, kEnd, kSilence };
+
+// The next line of `fd`, without its end; what follows stays in `buffer`. kSilence: nothing came
+// for `patience_ms` (−1: wait without end).
+ReadResult read_line(int fd, int patience_ms, std::string& buffer, std::string& line) {
   std::size_t end;
   while ((end = buffer.find('\n')) == std::string::npos) {
     pollfd ready = {fd, POLLIN, 0};
     const int polled = ::poll(&ready, 1, patience_ms);
     if (polled < 0 && errno == EINTR) continue;
-    if (polled <= 0) return false;
+    if (polled <= 0) return polled == 0 ? ReadResult::kSilence : ReadResult::kEnd;
     char chunk[4096];
     const ssize_t count = ::read(fd, chunk, sizeof chunk);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
+    if (count <= 0) return ReadResult::kEnd;
     buffer.append(chunk, static_cast<std::size_t>(count));
   }
   line = buffer.substr(0, end);
   buffer.erase(0, end + 1);
-  return true;
+  return ReadResult::kLine;
 }
 
 Json answer(TuningTarget& target, const Json& request) {
@@ -73,6 +75,7 @@ Json answer(TuningTarget& target, const Json& request) {
 
 WorkerProcess::WorkerProcess(WorkerProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
+      silent_(other.silent_),
       socket_(std::move(other.socket_)),
       buffer_(std::move(other.buffer_)) {}
 
@@ -82,8 +85,9 @@ void WorkerProcess::send(const std::string& line) { write_all(socket_.get(), lin
 
 std::string WorkerProcess::receive() {
   std::string line;
-  if (!read_line(socket_.get(), kPatienceMs, buffer_, line))
-    throw Error(ErrorCode::kIo, "the worker ended");
+  const ReadResult result = read_line(socket_.get(), kPatienceMs, buffer_, line);
+  silent_ = result == ReadResult::kSilence;
+  if (result != ReadResult::kLine) throw Error(ErrorCode::kIo, "the worker ended");
   return line;
 }
 
@@ -96,9 +100,7 @@ std::string WorkerProcess::end() {
   }
   pid_ = -1;
   if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
-  return fmt::format("signal {}{}",
-                     WTERMSIG(status),
-                     WTERMSIG(status) == SIGKILL ? ", after a minute of silence" : "");
+  return fmt::format("signal {}{}", WTERMSIG(status), silent_ ? ", after a minute of silence" : "");
 }
 
 WorkerProcess start_worker(const std::vector<std::string>& command) {
@@ -115,8 +117,15 @@ WorkerProcess start_worker(const std::vector<std::string>& command) {
   for (const std::string& argument : command)
     arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  // In a group of its own: Ctrl-C is this process's to handle, and no candidate's failure.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  const int error =
+      ::posix_spawn(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw_io("cannot start " + command.at(0), error);
   return {pid, std::move(ours)};
@@ -166,8 +175,10 @@ std::string IsolatedTarget::verify(const Tiling& tiling) {
     ++workers_started_;
     // Not a candidate's fault: without the reference nothing can be tuned here.
     const std::string error = verify_in_worker(reference_);
-    if (!error.empty())
-      throw Error(ErrorCode::kDriver, "the default tiling fails in a new process: " + error);
+    if (!error.empty()) {
+      worker_.reset();  // or the next candidate would be what others are compared with
+      throw Error(ErrorCode::kNotSupported, "the default tiling fails in a new process: " + error);
+    }
   }
   try {
     return verify_in_worker(tiling);
@@ -220,7 +231,7 @@ std::vector<Timing> IsolatedTarget::time(std::span<const Tiling> tilings, int ro
 
 int serve_target(TuningTarget& target, int socket) {
   std::string buffer, line;
-  while (read_line(socket, -1, buffer, line)) {
+  while (read_line(socket, -1, buffer, line) == ReadResult::kLine) {
     Json reply;
     try {
       reply = answer(target, Json::parse(line));

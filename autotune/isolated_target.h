@@ -30,6 +30,7 @@ class WorkerProcess {
 
  private:
   pid_t pid_ = -1;
+  bool silent_ = false;  // receive() has given up
   UniqueFd socket_;
   std::string buffer_;
 };

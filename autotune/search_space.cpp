@@ -60,7 +60,10 @@ Grid sm90_grid(const Problem& problem) {
           .epilogue = {Epilogue::kThroughQ, Epilogue::kStaged, Epilogue::kDirect}};
 }
 
-Grid standard_grid() { return {}; }
+// 16-bit tiles are 128×64 in two stages, fp32 tiles 64×64 or 32×32 in one.
+Grid standard_grid() {
+  return {.rows_per_warp = {4, 8, 16}, .block_n = {32, 64}, .num_stages = {1, 2}};
+}
 
 Grid grid_of(Family family, const Problem& problem) {
   switch (family) {
@@ -185,7 +188,7 @@ double switch_factor(const Tiling& t, const Problem& problem) {
   if (t.ping_pong) factor *= problem.head_dim_qk <= 64 ? 0.99 : 1.005;
   if (t.row_sum_by_mma) factor *= 0.98;
   if (t.probs_in_smem) factor *= 1.03;
-  const bool is_wide = std::max(problem.head_dim_qk, problem.head_dim_v) > 128;
+  const bool is_wide = widest_head_dim(problem) > 128;
   if (t.cluster_size > 1) factor *= causal && is_wide ? 0.98 : 1.01;
   if (t.num_stages == 2) factor *= 1.01;
   return factor;

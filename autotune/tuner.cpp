@@ -240,22 +240,30 @@ class Search {
     return timings;
   }
 
+  // The best challengers that are right in this process; those that are not leave the ranking, and
+  // the next ones take their places.
+  std::vector<Tiling> right_finalists() {
+    std::vector<Tiling> finalists;
+    while (!cancelled() && finalists.empty()) {
+      finalists = challengers();
+      if (finalists.empty()) break;
+      if (static_cast<int>(finalists.size()) > options_.finalists)
+        finalists.resize(static_cast<std::size_t>(options_.finalists));
+      keep_right(finalists, [] { return false; });
+    }
+    return finalists;
+  }
+
   // The finalists and the default in the same rounds; the default wins ties. Held however late it
   // is, if only something was measured: without them all of it would prove nothing.
   void finals() {
-    std::vector<Tiling> finalists = challengers();
-    if (cancelled() || finalists.empty()) return;
-    if (static_cast<int>(finalists.size()) > options_.finalists) {
-      finalists.resize(static_cast<std::size_t>(options_.finalists));
-    }
-    keep_right(finalists, [] { return false; });
+    const std::vector<Tiling> finalists = right_finalists();
+    if (finalists.empty()) return;
     const std::vector<Timing> timings = time_all(finalists, options_.final_rounds);
-    if (!timings.empty()) {
-      // All rows are shares of the default's time, which the finals know best.
-      rows_.rescale(timings[0].median_us / default_us());
-      rows_.write({default_, timings[0].median_us, timings[0].spread_us, ""});
-      result_.rounds = timings[0].rounds;
-    }
+    // All rows are shares of the default's time, which the finals know best.
+    rows_.rescale(timings[0].median_us / default_us());
+    rows_.write({default_, timings[0].median_us, timings[0].spread_us, ""});
+    result_.rounds = timings[0].rounds;
     result_.default_us = default_us();
     result_.winner = default_;
     double best = 1 - options_.tie;

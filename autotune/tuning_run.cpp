@@ -256,6 +256,9 @@ TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_
       return outcome;
     }
     search(device, share, index, outcome);
+  } catch (const Error& error) {
+    outcome.error = error.what();
+    outcome.device_lost = error.code() == ErrorCode::kDriver;
   } catch (const std::exception& error) {
     // Also what is no Error, such as a lack of memory: this runs on a thread of its own, where it
     // would end the program and what the others measure.

@@ -152,6 +152,31 @@ TEST_CASE("a worker that cannot run even the default ends the search") {
   CHECK_THROWS_AS(isolated.verify(with_block_n(96)), Error);
 }
 
+TEST_CASE("a default that is wrong in a new process is never replaced by a candidate") {
+  IsolatedTarget isolated = isolate([](FragileTarget& target) { target.wrong_stages_ = 2; });
+  for (int i = 0; i < 2; ++i) {
+    try {
+      isolated.verify(with_block_n(96));
+      FAIL("compared with itself");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kNotSupported);  // the device is not lost
+      CHECK_THAT(error.what(), ContainsSubstring("the default tiling fails in a new process"));
+    }
+  }
+}
+
+TEST_CASE("a signal from the terminal does not reach a worker") {
+  WorkerProcess worker = start_worker(
+      {"/bin/sh", "-c", "read -r pid name state parent group rest </proc/$$/stat; echo $group"});
+  CHECK(worker.receive() != std::to_string(::getpgrp()));
+}
+
+TEST_CASE("a worker that is killed is told from one that is silent") {
+  WorkerProcess worker = start_worker({"/bin/sh", "-c", "kill -9 $$"});
+  CHECK_THROWS_AS(worker.receive(), Error);
+  CHECK(worker.end() == "signal 9");
+}
+
 TEST_CASE("a search over a target that crashes finds the best of the rest") {
   IsolatedTarget isolated = isolate([](FragileTarget& target) { target.crashes_ = 80; });
   const auto space = sm80_space();

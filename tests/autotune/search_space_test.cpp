@@ -5,7 +5,9 @@
 
 #include "autotune/fake_target.h"
 #include "kernel_src/variant_plan.h"
+#include "select.h"
 #include "support/catch.h"
+#include "variant_name.h"
 
 namespace flashjit {
 namespace {
@@ -52,7 +54,7 @@ TEST_CASE("what the grid refuses is counted by its reason") {
 TEST_CASE(
     "every tiling of the search space is legal, none appears twice, and the best estimate is "
     "first") {
-  for (const Family family : {Family::kSimt, Family::kSm80, Family::kSm90}) {
+  for (const Family family : {Family::kStandard, Family::kSimt, Family::kSm80, Family::kSm90}) {
     for (const int head_dim : {64, 72, 128, 256}) {
       Problem problem = kProblem;
       problem.head_dim_qk = problem.head_dim_v = head_dim;
@@ -64,6 +66,29 @@ TEST_CASE(
       const auto first = shortlist(space, 50, 2);
       for (std::size_t i = 0; i < first.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) REQUIRE_FALSE(first[i].tiling == first[j].tiling);
+      }
+    }
+  }
+}
+
+TEST_CASE("the default tiling of every family and dtype is in the space") {
+  for (const Arch arch : {Arch{8, 0, false}, Arch{9, 0, true}}) {
+    for (const Family family : {Family::kStandard, Family::kSimt, Family::kSm80, Family::kSm90}) {
+      for (const Dtype dtype : {Dtype::kFp16, Dtype::kBf16, Dtype::kFp32}) {
+        for (const int head_dim : {64, 128, 256}) {
+          Problem problem = kProblem;
+          problem.dtype = dtype;
+          problem.head_dim_qk = problem.head_dim_v = head_dim;
+          DeviceInfo device = h100();
+          device.arch = arch;
+          const auto tiling =
+              default_tiling(family, problem, shape_of(4096), arch, device.sm_count);
+          if (!tiling) continue;
+          INFO(to_string(family) << " " << to_string(dtype) << " d" << head_dim);
+          const auto space = search_space(family, problem, shape_of(4096), device);
+          CHECK(std::any_of(
+              space.begin(), space.end(), [&](const Candidate& c) { return c.tiling == *tiling; }));
+        }
       }
     }
   }

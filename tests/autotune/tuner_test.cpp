@@ -252,6 +252,27 @@ TEST_CASE(
     CHECK(std::find(timed[16].begin(), timed[16].end(), t) != timed[16].end());
 }
 
+TEST_CASE("finalists that fail now leave their places to the next") {
+  const auto space = sm80_space();
+  FakeTarget target;
+  target.wrong_stages_ = 3;
+  TunerOptions options;
+  options.seconds = 0;
+  const Tiling fallback = std::find_if(space.rbegin(), space.rend(), [](const Candidate& c) {
+                            return c.tiling.num_stages != 3;
+                          })->tiling;
+  for (const Candidate& c : space) {
+    if (c.tiling == fallback) continue;
+    const double time = c.tiling.num_stages == 3 ? 1 : target.true_time(c.tiling);
+    options.known.push_back({c.tiling, time, 0, ""});
+  }
+  const TuningResult result = tune(target, space, fallback, options);
+  CHECK(result.complete);
+  CHECK(result.rounds == options.final_rounds);
+  CHECK(result.winner.num_stages != 3);
+  CHECK(result.winner != fallback);
+}
+
 TEST_CASE("halving looks at the time between its batches, and the best that is known wins") {
   const std::vector<Candidate> space = six_hundred();
   FakeTarget target;

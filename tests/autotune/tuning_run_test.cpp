@@ -3,7 +3,10 @@
 #include "autotune/tuning_run.h"
 
 #include <fstream>
+#include <functional>
+#include <latch>
 #include <map>
+#include <mutex>
 #include <new>
 
 #include "autotune/tuning_site.h"
@@ -85,15 +88,34 @@ TEST_CASE("devices of one model share the problems, another model tunes them all
 TEST_CASE("a device that is lost leaves the rest to its twin") {
   Site site;
   FakeTuningDevice& twin = site.add(a100());
-  site.device.setup_ = [](FakeTarget& target, const TuningProblem&) { target.calls_left_ = 3; };
-  int tuned = 0, incomplete = 0;
+  std::latch begun(1);  // the twin waits until the other one has a problem, however quick it is
+  std::once_flag first;
+  std::function<void(FakeTarget&)> lose;
+  TuningState state = TuningState::kFailed;
+  SECTION("in the search") {
+    lose = [](FakeTarget& target) { target.calls_left_ = 3; };
+    state = TuningState::kIncomplete;
+  }
+  SECTION("with its default tiling") {
+    lose = [](FakeTarget& target) { target.calls_left_ = 0; };
+  }
+  SECTION("before there is a target") {
+    lose = [](FakeTarget&) { throw Error(ErrorCode::kDriver, "CUDA_ERROR_DEVICE_LOST"); };
+  }
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
+    std::call_once(first, [&] { begun.count_down(); });
+    lose(target);
+  };
+  twin.setup_ = [&](FakeTarget&, const TuningProblem&) { begun.wait(); };
+  int tuned = 0, lost = 0;
   for (const TuningOutcome& outcome : site.run(problems({256, 512, 1024, 2048, 4096, 8192}))) {
     tuned += outcome.state == TuningState::kTuned;
-    incomplete += outcome.state == TuningState::kIncomplete;
+    lost += outcome.device_lost && outcome.state == state;
   }
-  CHECK(tuned + incomplete == 6);
-  CHECK(incomplete <= 1);
-  CHECK(static_cast<int>(twin.opened_.size()) == tuned);
+  CHECK(tuned == 5);
+  CHECK(lost == 1);
+  CHECK(site.device.opened_.size() == 1);
+  CHECK(twin.opened_.size() == 5);
 }
 
 TEST_CASE("a directory that cannot be written is found before anything is measured") {
