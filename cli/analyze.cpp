@@ -199,10 +199,10 @@ void show_sweep(AttentionProblem problem,
   Table table({{"seqlen", "S"},
                {"standard_mib", "std MiB", 1},
                {"flash_mib", "flash MiB", 1},
-               {"standard_measured_mib", "meas.", 1},
-               {"flash_measured_mib", "meas.", 1},
+               {"standard_measured_mib", "std used", 1},
+               {"flash_measured_mib", "flash used", 1},
                {"theoretical_speedup", "bytes ×", 1},
-               {"standard_us", "standard µs", 0},
+               {"standard_us", "std µs", 0},
                {"simt_us", "simt µs", 0},
                {"sm80_us", "sm80 µs", 0},
                {"sm90_us", "sm90 µs", 0},
@@ -240,7 +240,7 @@ void show_sweep(AttentionProblem problem,
   }
   report.table(
       "sweep",
-      "Memory by formula and measured (tensors and workspace), and time, over the sequence length",
+      "Memory by formula and used (tensors and workspace), and time, over the sequence length",
       table);
 }
 

@@ -13,6 +13,7 @@
 #include "cli/option_checks.h"
 #include "cli/problem_sets.h"
 #include "cli/program.h"
+#include "cli/result_file.h"
 #include "cli/tensors.h"
 #include "cli/toolchain.h"
 #include "cli/variants.h"
@@ -134,6 +135,48 @@ void bench_problem(const AttentionProblem& problem,
   }
 }
 
+const OptionNames kMeasuring = {"--family", "--variant", "--rounds", "--seconds", "--warm-l2"};
+const OptionNames kModes = {"--grid", "--tuned-grid", "--ladder", "--compile", "--host"};
+
+void exclude_what_would_be_ignored(CLI::App& command) {
+  for (std::size_t i = 0; i < kModes.size(); ++i)
+    exclude(command, {kModes[i]}, {kModes.begin() + std::ptrdiff_t(i) + 1, kModes.end()});
+  exclude(command, kProblemOptions, {"--grid", "--tuned-grid", "--compile"});
+  exclude(command, {"--dtype", "--device"}, {"--compile"});
+  exclude(command, kMeasuring, {"--tuned-grid", "--compile", "--host"});
+  // The ladder takes its points from --seqlen alone.
+  exclude(command,
+          {"--ladder"},
+          {"--batch",
+           "--heads",
+           "--kv-heads",
+           "--seqlen-kv",
+           "--head-dim",
+           "--causal",
+           "--family",
+           "--variant"});
+  exclude(command, {"--family"}, {"--variant"});
+  exclude(command, {"--out"}, {"--grid", "--host"});
+  command.get_option("--records")->needs(command.get_option("--tuned-grid"));
+  command.parse_complete_callback([&command] {
+    if (!has_any(command, kModes)) refuse(command, {"--out"}, "measuring one problem");
+  });
+}
+
+// Throws Error(kNoDriver) that says what can be done without a GPU.
+std::unique_ptr<GpuSession> open_gpu(const Settings& settings, int ordinal) {
+  try {
+    return std::make_unique<GpuSession>(settings, ordinal);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNoDriver) throw;
+    throw Error(error.code(),
+                fmt::format("{}\nWithout a GPU: `flashjit bench --compile` times the compiler, and "
+                            "`flashjit analyze` counts what attention costs and times the CPU "
+                            "backend",
+                            error.what()));
+  }
+}
+
 int run_bench(const BenchOptions& options, Report& report) {
   if (!options.start.empty())
     return run_start(
@@ -143,10 +186,11 @@ int run_bench(const BenchOptions& options, Report& report) {
     tuned.device = options.device;
     return bench_tuned(tuned, options.problem.problem().dtype, report);
   }
+  if (!options.tuned.out.empty()) require_output_file(options.tuned.out);
   if (options.compile) return bench_compile(options.head_dims, options.tuned.out, report);
   const Settings settings = read_settings();
-  const GpuSession gpu(settings, options.device);
-  const Device& device = gpu.device();
+  const std::unique_ptr<GpuSession> gpu = open_gpu(settings, options.device);
+  const Device& device = gpu->device();
   report.value("device", device.info().name);
   report.value("driver_version", device.info().driver_version);
   const AttentionProblem problem = options.problem.problem();
@@ -205,23 +249,23 @@ void add_bench(Program& program) {
       "Records of --tuned-grid, a directory or a file; default: all that forward sees");
   command.add_option(
       "--out", options->tuned.out, "File for the result of --tuned-grid, --ladder or --compile");
-  auto* ladder = command.add_flag("--ladder",
-                                  options->ladder,
-                                  "What each technique of the Hopper kernel gives, at --seqlen: "
-                                  "added, and switched off, one at a time");
+  command.add_flag("--ladder",
+                   options->ladder,
+                   "What each technique of the Hopper kernel gives, at --seqlen: added, and "
+                   "switched off, one at a time");
   auto* compile = command.add_flag("--compile",
                                    options->compile,
                                    "NVRTC's time for the sm90 variants that can be chosen; no GPU");
   command.add_option("--head-dims", options->head_dims, "Of --compile, with commas between")
       ->delimiter(',')
-      ->check(CLI::Range(8, 256))
+      ->check(head_dim())
       ->needs(compile)
       ->capture_default_str();
-  ladder->excludes(compile);
   command.add_flag(
       "--host", options->host, "Host time: warm call beside a bare launch, first call, disk hit");
   command.add_option("--start", options->start)->group("");
   command.add_option("--start-cache", options->start_cache)->group("");
+  exclude_what_would_be_ignored(command);
 }
 
 }  // namespace flashjit::cli

@@ -7,6 +7,7 @@
 
 #include "cli/bundle_start.h"
 #include "cli/deploy_samples.h"
+#include "cli/result_file.h"
 #include "cli/temporary_directory.h"
 
 namespace flashjit::cli {
@@ -68,6 +69,7 @@ void add_bench_deploy(Program& program) {
   const auto add =
       [&](const char* name, const char* description, int (*run)(const DeployBench&, Report&)) {
         CLI::App& command = add_command(program, name, description, [bench, run](Report& report) {
+          if (!bench->out.empty()) require_output_file(bench->out);
           return run(*bench, report);
         });
         command.add_option("--device", bench->device, "CUDA device")->check(CLI::NonNegativeNumber);

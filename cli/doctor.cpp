@@ -3,6 +3,9 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -101,17 +104,25 @@ std::pair<int, std::uintmax_t> directory_content(const fs::path& directory) {
   return content;
 }
 
+// Tried, as the mode of a directory does not tell: root may write to /proc, which takes nothing.
+bool can_make_a_directory_in(const fs::path& directory) {
+  std::string made = (directory / ".flashjit-doctor-XXXXXX").string();
+  return mkdtemp(made.data()) != nullptr && rmdir(made.c_str()) == 0;
+}
+
 Finding check_cache(const Settings& settings) {
   if (!settings.cache_dir) {
     return {
         "cache", State::kAbsent, "memory only", "set FLASHJIT_CACHE_DIR to keep compiled variants"};
   }
   const fs::path& directory = *settings.cache_dir;
+  const bool may_try = !settings.offline;  // offline nothing is written
   std::error_code error;
   if (!fs::exists(directory, error)) {
     fs::path parent = directory;
     while (!fs::exists(parent, error) && parent.has_relative_path()) parent = parent.parent_path();
-    if (fs::is_directory(parent, error) && access(parent.c_str(), W_OK | X_OK) == 0) {
+    if (fs::is_directory(parent, error) && access(parent.c_str(), W_OK | X_OK) == 0 &&
+        (!may_try || can_make_a_directory_in(parent))) {
       return {"cache", State::kOk, directory.string() + ", made when first needed", ""};
     }
     return {"cache",
@@ -120,7 +131,8 @@ Finding check_cache(const Settings& settings) {
             "variants are compiled anew in every process; set FLASHJIT_CACHE_DIR to a directory of "
             "yours"};
   }
-  if (!fs::is_directory(directory, error) || access(directory.c_str(), R_OK | W_OK | X_OK) != 0) {
+  if (!fs::is_directory(directory, error) || access(directory.c_str(), R_OK | W_OK | X_OK) != 0 ||
+      (may_try && !can_make_a_directory_in(directory))) {
     return {"cache",
             State::kWrong,
             directory.string() + " is no directory that can be read and written",
@@ -193,18 +205,56 @@ Finding check_cpu(const Settings& settings) {
   return {"CPU backend", State::kOk, fmt::format("{} threads on {} cores", threads, cores), ""};
 }
 
-void show_settings(Report& report) {
+constexpr const char* kSettingAdvice =
+    "other commands stop at it; correct or unset it. The other lines are with its default";
+
+// What stops other commands: a malformed value, or kernel sources that cannot be read. Each
+// such variable is unset, so that the rest can be looked at with the defaults.
+std::vector<Finding> unset_malformed_settings() {
+  std::vector<Finding> findings;
+  const auto unset = [&](const std::string& variable, const std::string& message) {
+    findings.push_back({"setting", State::kWrong, message, kSettingAdvice});
+    unsetenv(variable.c_str());
+  };
+  const std::vector<SettingRow> variables = describe_settings();
+  std::optional<Settings> settings;
+  while (!settings) {
+    try {
+      settings = read_settings();
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      const auto wrong =
+          std::find_if(variables.begin(), variables.end(), [&](const SettingRow& row) {
+            return message.find(" " + row.variable + "=") != std::string::npos;
+          });
+      // One that was unset cannot be malformed again.
+      if (wrong == variables.end()) throw;
+      unset(wrong->variable, message);
+    }
+  }
+  if (settings->kernel_dir.empty()) return findings;
+  try {
+    KernelSources::from_directory(settings->kernel_dir);
+  } catch (const Error& error) {
+    unset("FLASHJIT_KERNEL_DIR", std::string("FLASHJIT_KERNEL_DIR: ") + error.what());
+  }
+  return findings;
+}
+
+void show_settings(const std::vector<SettingRow>& rows, Report& report) {
   Table table({{"variable", "variable"}, {"value", "value"}, {"meaning", "meaning"}});
-  for (const SettingRow& row : describe_settings()) {
+  for (const SettingRow& row : rows) {
     table.row({row.variable, row.value.empty() ? Json() : Json(row.value), row.meaning});
   }
   report.table("settings", "Settings, from the environment", table);
 }
 
 int run_doctor(Report& report) {
+  const std::vector<SettingRow> given = describe_settings();
+  std::vector<Finding> findings = unset_malformed_settings();
   const Toolchain toolchain;
   const Settings& settings = toolchain.settings();
-  std::vector<Finding> findings = {check_device(), check_nvrtc(toolchain)};
+  findings.insert(findings.end(), {check_device(), check_nvrtc(toolchain)});
   for (const fs::path& bundle : settings.bundles) findings.push_back(check_bundle(bundle));
   findings.insert(findings.end(),
                   {check_cache(settings),
@@ -227,7 +277,7 @@ int run_doctor(Report& report) {
   }
   report.value("version", version());
   report.value("checks", std::move(rows));
-  show_settings(report);
+  show_settings(given, report);
   report.note(wrong == 0 ? "Nothing is wrong." : fmt::format("{} of these need attention.", wrong));
   return wrong == 0 ? kExitOk : kExitFailure;
 }

@@ -10,6 +10,7 @@
 #include "cli/variants.h"
 #include "kernel_registry.h"
 #include "kernel_src/variant_plan.h"
+#include "tuning_record.h"
 #include "variant_source.h"
 
 namespace flashjit::cli {
@@ -35,14 +36,21 @@ constexpr const char* kRegionNames[] = {"Q",
                                         "next tile"};
 static_assert(std::size(kRegionNames) == static_cast<std::size_t>(SmemRegion::kCount));
 
-// Whose text it is that is shown or does not compile.
-std::string sources_text(const Settings& settings) {
-  return settings.kernel_dir.empty()
-             ? "embedded"
-             : fmt::format("{} (FLASHJIT_KERNEL_DIR)", settings.kernel_dir.string());
+// The fields of the config as a tuning record has them.
+Json config_json(const KernelConfig& config) {
+  const Problem& p = config.problem;
+  return {{"problem",
+           {{"dtype", to_string(p.dtype)},
+            {"head_dim_qk", p.head_dim_qk},
+            {"head_dim_v", p.head_dim_v},
+            {"causal", p.mask == MaskKind::kCausal},
+            {"return_lse", p.return_lse}}},
+          {"tiling", Json::parse(to_json(config.tiling))},
+          {"arch", arch_name(config.arch)},
+          {"profile", config.profile}};
 }
 
-void show_identity(const KernelConfig& config, const Settings& settings, Report& report) {
+void show_identity(const KernelConfig& config, Report& report) {
   const Problem& problem = config.problem;
   const Tiling& tiling = config.tiling;
   report.facts(
@@ -62,7 +70,8 @@ void show_identity(const KernelConfig& config, const Settings& settings, Report&
          {"block_n", tiling.block_n},
          {"num_stages", tiling.num_stages}}},
        {"threads", "threads", fmt::format("{} per CTA", num_threads(config)), num_threads(config)},
-       {"kernel_sources", "kernel sources", sources_text(settings), sources_text(settings)}});
+       {"kernel_sources", "kernel sources", sources_text(), sources_text()}});
+  report.value("config", config_json(config));
 }
 
 void show_plan(const KernelConfig& config, Report& report) {
@@ -118,7 +127,7 @@ int inspect(const InspectOptions& options, const Toolchain& toolchain, Report& r
   const KernelConfig config = require_variant(options.variant, require_arch(options.arch));
   const VariantSource source = make_variant_source(config, toolchain.sources());
   const bool everything = !options.asks_for_a_part();
-  if (everything || report.json()) show_identity(config, toolchain.settings(), report);
+  if (everything || report.json()) show_identity(config, report);
   if (everything || options.plan) show_plan(config, report);
   if (options.source) report.listing("source", "", source.text);
   if (options.needs_compiler()) toolchain.require_compiler();
@@ -132,6 +141,8 @@ int inspect(const InspectOptions& options, const Toolchain& toolchain, Report& r
   if (!everything && !options.resources && !options.log && !options.sass) return kExitOk;
   const Binary binary = compiler.compile(source, toolchain.sources());
   if (everything || options.resources) show_resources(binary, config, report);
+  if (options.resources && !given_kernel_dir().empty())
+    report.note("Compiled from the kernel sources in " + sources_text() + ".");
   for (const std::string& warning : binary.warnings) report.note("Warning: " + warning);
   if (options.log) report.listing("log", "", binary.log);
   if (options.sass) report.listing("sass", "", disassemble(binary.code, toolchain.settings()));
@@ -144,8 +155,7 @@ int run_inspect(const InspectOptions& options, Report& report) {
     return inspect(options, toolchain, report);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCompileFailed) throw;
-    const std::string message =
-        fmt::format("{}\nkernel sources: {}", error.what(), sources_text(toolchain.settings()));
+    const std::string message = fmt::format("{}\nkernel sources: {}", error.what(), sources_text());
     throw Error(error.code(), message)
         .with_variant(error.variant())
         .with_compile_log(error.compile_log(), error.source_path());

@@ -64,9 +64,13 @@ int run_list(const ListOptions& options, Report& report) {
   if (options.all) {
     report.table("not_legal", "Not legal", illegal);
   } else if (!illegal.empty()) {
-    report.note(fmt::format("{} problems have no legal tiling in one family; --all shows them.",
-                            illegal.size()));
+    report.note(
+        illegal.size() == 1
+            ? "1 problem has no legal tiling in its family; --all shows it."
+            : fmt::format("{} problems have no legal tiling in one family; --all shows them.",
+                          illegal.size()));
   }
+  if (const std::string left_out = arch_note(arch); !left_out.empty()) report.note(left_out);
   if (toolchain.compiler() == nullptr) {
     report.note("Cached: not known, as keys name the compiler: " + toolchain.compiler_error());
   }

@@ -8,6 +8,7 @@
 #include "cli/program.h"
 #include "cli/progress_bar.h"
 #include "flashjit/runtime.h"
+#include "workload.h"
 
 namespace flashjit::cli {
 namespace {
@@ -43,6 +44,7 @@ void show_variants(const Runtime& runtime, const PreloadResult& result, Report& 
 }
 
 int run_preload(const PreloadCommand& command, Report& report) {
+  read_workload(command.workload);  // what is wrong with the file, before a device is opened
   Runtime runtime(Options{.backend = command.backend == "cpu" ? Backend::kCpu : Backend::kCuda,
                           .device = command.device});
   const InterruptWatch watch;

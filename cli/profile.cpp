@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <set>
@@ -89,8 +90,9 @@ Profile record(const KernelConfig& config,
 }
 
 // Where the time of each role went, in percent of the time of its tracks.
-Table time_table(const Profile& profile) {
+Table time_table(const Profile& profile, bool emulated) {
   std::vector<Column> columns = {{"role", "role"}, {"tiles", "tiles"}, {"us", "µs", 1}};
+  if (emulated) columns.back() = {"steps", "steps", 0};
   for (int s = 1; s < static_cast<int>(Stage::kCount); ++s) {
     const std::string name = to_string(static_cast<Stage>(s));
     columns.push_back({name, name + " %", 1});
@@ -118,7 +120,9 @@ Table time_table(const Profile& profile) {
   Table table(std::move(columns));
   for (const std::string& role : roles) {
     Sums& sum = sums[role];
-    std::vector<Json> cells = {role, sum.tiles, sum.total};
+    // The emulator's clock counts steps, of which the time line makes thousandths.
+    const double total = emulated ? std::round(sum.total * profile.clock_mhz) : sum.total;
+    std::vector<Json> cells = {role, sum.tiles, total};
     for (int s = 1; s < static_cast<int>(Stage::kCount); ++s) {
       const double us = sum.us[static_cast<Stage>(s)];
       const double share = us / sum.total * 100;
@@ -145,6 +149,8 @@ std::unique_ptr<GpuSession> open_gpu(const Settings& settings, int ordinal) {
 int run_profile(const ProfileOptions& options, Report& report) {
   const Settings settings = read_settings();
   const bool emulated = options.backend == "emulated";
+  require_output_file(options.out);
+  if (!options.variant.empty()) require_variant_name(options.variant);
   if (emulated) use_emulator();
   std::unique_ptr<GpuSession> gpu;
   if (!emulated) gpu = open_gpu(settings, options.device);
@@ -178,7 +184,7 @@ int run_profile(const ProfileOptions& options, Report& report) {
   write_output_file(options.out, chrome_trace(profile, about));
   report.value("trace", options.out);
   report.value("about", about);
-  report.table("stages", name + ": " + describe(problem), time_table(profile));
+  report.table("stages", name + ": " + describe(problem), time_table(profile, emulated));
   report.note(
       fmt::format("{} tracks of {} CTA(s) in {}; open it in https://ui.perfetto.dev or "
                   "chrome://tracing.",

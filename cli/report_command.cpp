@@ -8,6 +8,7 @@
 
 #include "cli/problem_sets.h"
 #include "cli/program.h"
+#include "cli/report_devices.h"
 #include "cli/report_page.h"
 #include "cli/result_file.h"
 #include "tuning_record_files.h"
@@ -16,7 +17,7 @@ namespace flashjit::cli {
 namespace {
 
 struct ReportOptions {
-  std::string records, out, baseline;
+  std::string records, out, baseline, device_name;
   int code_variants = ReportInput{}.code_variants;
 };
 
@@ -58,28 +59,72 @@ std::string read_baseline(const std::string& path) {
   return path == "none" ? "" : read_text(path);
 }
 
+// "hint" is what a look-up takes a record of other sources for.
 std::string note_of(const Json& problem) {
   if (!problem.at("complete")) return "incomplete";
-  return problem.at("these_sources") ? "" : "other sources";
+  return problem.at("these_sources") ? "" : "hint";
 }
 
-// What a terminal can show of it.
-Table problem_table(const Json& data) {
-  const Json& problems = data.at("problems");
-  const bool any = std::any_of(
-      problems.begin(), problems.end(), [](const Json& p) { return !note_of(p).empty(); });
+// "bf16 d64 full, S 512, B 32, H 32"
+std::string plain_title(std::string title) {
+  const std::string_view dot = " ·";
+  for (std::size_t at = title.find(dot); at != std::string::npos; at = title.find(dot))
+    title.replace(at, dot.size(), ",");
+  return title;
+}
+
+// "sm90 m128n96s2 static", or without its family: words, between which a line may be broken.
+std::string words_of(std::string tiling, bool with_family) {
+  std::replace(tiling.begin(), tiling.end(), '_', ' ');
+  return with_family ? tiling : tiling.substr(tiling.find(' ') + 1);
+}
+
+std::string family_of(const Json& problem) {
+  const std::string tiling = problem.at("winner_tiling");
+  return tiling.substr(0, tiling.find(' '));
+}
+
+// What a terminal can show of a device's problems. What is true of all of them stands in the title.
+void print_device(const Json& data, const std::string& device, Report& report) {
+  Json problems = Json::array();
+  for (const Json& problem : data.at("problems"))
+    if (problem.at("device") == device) problems.push_back(problem);
+  const auto count = [&problems](const std::string& note) {
+    return std::count_if(
+        problems.begin(), problems.end(), [&](const Json& p) { return note_of(p) == note; });
+  };
+  const auto size = std::ssize(problems);
+  const bool all_hints = count("hint") == size, notes = !all_hints && count("") < size;
+  const std::string family = family_of(problems.at(0));
+  const bool one_family = std::all_of(
+      problems.begin(), problems.end(), [&](const Json& p) { return family_of(p) == family; });
   Table table({{"title", "problem"},
                {"default_tflops", "default", 0},
                {"winner_tflops", "tuned", 0},
-               {"winner", "winner"},
-               {"note", any ? "note" : ""}});
+               {"note", notes ? "note" : ""},
+               {"winner_tiling", one_family ? "winner, " + family : "winner"}});
   for (const Json& problem : problems)
-    table.row({problem.at("title"),
+    table.row({plain_title(problem.at("title")),
                problem.at("default_tflops"),
                problem.at("winner_tflops"),
-               problem.at("winner"),
-               note_of(problem)});
-  return table;
+               note_of(problem),
+               words_of(problem.at("winner_tiling"), !one_family)});
+  report.table(
+      "problems",
+      fmt::format("{}, TFLOP/s{}",
+                  device,
+                  all_hints ? "; measured with other kernel sources than this program's" : ""),
+      table);
+  if (notes && count("hint") > 0)
+    report.line("hint: measured with other kernel sources; a look-up takes it as a hint only");
+}
+
+// The one that the page shows first comes first.
+void print_devices(const Json& data, Report& report) {
+  const std::string first = data.at("device");
+  print_device(data, first, report);
+  for (const Json& device : data.at("devices"))
+    if (device.at("name") != first) print_device(data, device.at("name"), report);
 }
 
 int run_report(const ReportOptions& options, Report& report) {
@@ -89,10 +134,13 @@ int run_report(const ReportOptions& options, Report& report) {
   Toolchain toolchain;
   ReportInput input = {.records = find_records(options, toolchain.settings()),
                        .baseline = read_baseline(options.baseline),
-                       .code_variants = options.code_variants};
+                       .code_variants = options.code_variants,
+                       .here = devices_here(toolchain.settings())};
   if (input.records.empty())
     throw Error(ErrorCode::kData,
                 "there is no tuning record; `flashjit tune` makes them, --records names others");
+  if (!options.device_name.empty())
+    input.records = records_of_device(input.records, options.device_name);
   sort_by_problem(input.records);
   const Json data = report_data(input, toolchain, report);
   if (!options.out.empty()) write_output_file(options.out, report_page(data));
@@ -100,7 +148,7 @@ int run_report(const ReportOptions& options, Report& report) {
     for (const auto& [key, value] : data.items()) report.value(key, value);
     return kExitOk;
   }
-  report.table("problems", "TFLOP/s", problem_table(data));
+  print_devices(data, report);
   report.note(fmt::format("The page is {}; it needs no network.", options.out));
   return kExitOk;
 }
@@ -119,10 +167,15 @@ void add_report(Program& program) {
                      options->records,
                      "A record, a collection or a directory of them; default: those in the cache "
                      "directory, else the ones that come with the program");
+  command.add_option("--device-name",
+                     options->device_name,
+                     "Only records of GPUs whose name contains this, in any case; h200, say");
   command.add_option("--baseline",
                      options->baseline,
                      "What peers reach, as bench/baselines/h100.json, or none; default: that file");
-  command.add_option("--code", options->code_variants, "How many winners are shown as code")
+  command
+      .add_option(
+          "--code", options->code_variants, "How many winners of each GPU are shown as code")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
 }

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <ctime>
+#include <tuple>
 
 #include "cli/problem_sets.h"
+#include "cli/report_baseline.h"
+#include "cli/report_devices.h"
 #include "cli/variants.h"
 #include "flashjit/flashjit.h"
 #include "select.h"
@@ -31,9 +34,7 @@ double tensor_bytes(const TuningRecord& record) {
 std::string title_of(const TuningRecord& record) {
   const ProblemShape& s = record.shape;
   const Problem& p = record.problem;
-  std::string text = fmt::format("{} d{}", to_string(p.dtype), p.head_dim_qk);
-  if (p.head_dim_v != p.head_dim_qk) text += fmt::format("/{}", p.head_dim_v);
-  text += p.mask == MaskKind::kCausal ? " causal" : " full";
+  std::string text = kind_text(p);
   text += s.seqlen_q == s.seqlen_kv ? fmt::format(" · S {}", s.seqlen_q)
                                     : fmt::format(" · {} × {}", s.seqlen_q, s.seqlen_kv);
   text += s.num_heads_q == s.num_heads_kv
@@ -64,6 +65,7 @@ Json candidate_json(const TuningRecord& record, const CandidateResult& candidate
   const Tiling& t = candidate.tiling;
   const bool timed = candidate.error.empty() && candidate.time_us > 0;
   return {{"variant", variant_name(config_of(record, t))},
+          {"tiling", tiling_text(config_of(record, t))},
           {"family", to_string(t.family)},
           {"block_m", t.block_m},
           {"block_n", t.block_n},
@@ -103,7 +105,9 @@ Json problem_json(const TuningRecord& record, const Json& baseline, const Family
       {"kv_heads", s.num_heads_kv},
       {"seqlen_q", s.seqlen_q},
       {"seqlen_kv", s.seqlen_kv},
+      {"kind", kind_text(p)},
       {"device", record.device.name},
+      {"arch", arch_name(record.arch)},
       {"driver", record.driver_version},
       {"date", record.date},
       {"policy", record.policy},
@@ -120,29 +124,72 @@ Json problem_json(const TuningRecord& record, const Json& baseline, const Family
       {"bytes", bytes},
       {"intensity", flops / bytes},
       {"winner", variant_name(config_of(record, record.winner))},
+      {"winner_tiling", tiling_text(config_of(record, record.winner))},
       {"winner_us", record.winner_us},
       {"winner_tflops", tflops(record.winner_us)},
       {"default", usual ? Json(variant_name(config_of(record, *usual))) : Json()},
+      {"default_tiling", usual ? Json(tiling_text(config_of(record, *usual))) : Json()},
       {"default_us", record.default_us},
       {"default_tflops", tflops(record.default_us)},
       {"peers", peers_of(record, baseline)},
       {"candidates", std::move(candidates)}};
 }
 
+bool contains(const std::vector<KernelConfig>& list, const KernelConfig& config) {
+  return std::find(list.begin(), list.end(), config) != list.end();
+}
+
+// The records of a device, the largest of every dtype, head_dim and mask before the second largest
+// of any.
+std::vector<const TuningRecord*> by_rank_in_kind(const std::vector<TuningRecord>& records,
+                                                 const std::string& device) {
+  const auto kind = [](const TuningRecord& r) {
+    return std::tuple(r.problem.dtype, r.problem.head_dim_qk, r.problem.head_dim_v, r.problem.mask);
+  };
+  std::vector<std::pair<int, const TuningRecord*>> ranked;
+  for (const TuningRecord& record : records) {
+    if (record.device.name != device) continue;
+    const auto larger = [&](const TuningRecord& other) {
+      const double difference =
+          flop_count(other.problem, other.shape) - flop_count(record.problem, record.shape);
+      return other.device.name == device && kind(other) == kind(record) &&
+             (difference > 0 || (difference == 0 && &other < &record));
+    };
+    ranked.emplace_back(std::count_if(records.begin(), records.end(), larger), &record);
+  }
+  std::stable_sort(
+      ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<const TuningRecord*> sorted;
+  for (const auto& [rank, record] : ranked) sorted.push_back(record);
+  return sorted;
+}
+
+std::vector<KernelConfig> winners_with_code(const ReportInput& input) {
+  std::vector<KernelConfig> all;
+  for (const std::string& device : device_names(input.records)) {
+    std::vector<KernelConfig> of_device;
+    for (const TuningRecord* record : by_rank_in_kind(input.records, device)) {
+      const KernelConfig config = config_of(*record, record->winner);
+      if (std::ssize(of_device) < input.code_variants && !contains(of_device, config))
+        of_device.push_back(config);
+    }
+    all.insert(all.end(), of_device.begin(), of_device.end());
+  }
+  return all;
+}
+
 // Winners first, in the order of the problems, then the defaults; each once.
 std::vector<ReportVariant> variants_of(const ReportInput& input) {
+  const std::vector<KernelConfig> with_code = winners_with_code(input);
   std::vector<ReportVariant> variants;
-  int with_code = 0;
-  const auto add = [&](const KernelConfig& config, bool may_have_code) {
+  const auto add = [&](const KernelConfig& config) {
     for (const ReportVariant& known : variants)
       if (known.config == config) return;
-    const bool code = may_have_code && with_code < input.code_variants;
-    with_code += code;
-    variants.push_back({config, code});
+    variants.push_back({config, contains(with_code, config)});
   };
-  for (const TuningRecord& record : input.records) add(config_of(record, record.winner), true);
+  for (const TuningRecord& record : input.records) add(config_of(record, record.winner));
   for (const TuningRecord& record : input.records)
-    if (const auto usual = default_tiling_of(record)) add(config_of(record, *usual), false);
+    if (const auto usual = default_tiling_of(record)) add(config_of(record, *usual));
   return variants;
 }
 
@@ -167,63 +214,35 @@ std::string now() {
   return text;
 }
 
-Json parse_baseline(const std::string& text) {
-  if (text.empty()) return nullptr;
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorCode::kData, fmt::format("the peers' baseline: {}", error.what()));
-  }
-}
-
-// Another model of the same chip, a PCIe card say, has other roofs and lets peers reach less.
-bool measured_on(const TuningRecord& record, const Json& baseline) {
-  return baseline.is_object() && baseline.value("device", "") == record.device.name;
-}
-
 }  // namespace
 
-Json peers_of(const TuningRecord& record, const Json& baseline) {
-  if (!measured_on(record, baseline) || record.problem.dtype != Dtype::kBf16) return nullptr;
-  const ProblemShape& s = record.shape;
-  for (const Json& row : baseline.value("forward", Json::array())) {
-    const bool same = row.value("head_dim", 0) == record.problem.head_dim_qk &&
-                      row.value("head_dim", 0) == record.problem.head_dim_v &&
-                      row.value("causal", false) == (record.problem.mask == MaskKind::kCausal) &&
-                      row.value("seqlen", 0) == s.seqlen_q && s.seqlen_q == s.seqlen_kv &&
-                      row.value("batch", 0) == s.batch && row.value("heads", 0) == s.num_heads_q &&
-                      s.num_heads_q == s.num_heads_kv;
-    if (!same) continue;
-    Json peers = Json::object();
-    for (const auto& [key, name] : {std::pair("cudnn", "cuDNN"),
-                                    {"fa3_built_here", "FlashAttention-3"},
-                                    {"fa2", "FlashAttention-2"}})
-      if (row.contains(key) && row.at(key).is_number()) peers[name] = row.at(key);
-    return peers;
-  }
-  return nullptr;
+std::string kind_text(const Problem& problem) {
+  std::string text = fmt::format("{} d{}", to_string(problem.dtype), problem.head_dim_qk);
+  if (problem.head_dim_v != problem.head_dim_qk) text += fmt::format("/{}", problem.head_dim_v);
+  text += problem.mask == MaskKind::kCausal ? " causal" : " full";
+  return text + (problem.return_lse ? " lse" : "");
+}
+
+std::string tiling_text(const KernelConfig& config) {
+  return fmt::format("{} {}", to_string(config.tiling.family), tile_name(config));
 }
 
 Json report_data(const ReportInput& input, Toolchain& toolchain, Report& report) {
   const Json baseline = parse_baseline(input.baseline);
   const FamilyDigests digests = family_digests(toolchain.sources());
   Json problems = Json::array();
-  bool on_baseline_device = !input.records.empty();
-  for (const TuningRecord& record : input.records) {
+  for (const TuningRecord& record : input.records)
     problems.push_back(problem_json(record, baseline, digests));
-    on_baseline_device = on_baseline_device && measured_on(record, baseline);
-  }
-  Json roofs;  // null where nobody has measured them
-  if (on_baseline_device && baseline.contains("ceilings"))
-    roofs = {{"tflops", baseline["ceilings"].value("bf16_gemm_8192_tflops", 0.0)},
-             {"gb_per_s", baseline["ceilings"].value("device_copy_GB_s", 0.0)}};
   const std::vector<ReportVariant> variants = variants_of(input);
-  return {{"schema", "flashjit-report/1"},
+  return {{"schema", "flashjit-report/2"},
           {"version", version()},
           {"created", now()},
           {"compiler", toolchain.compiler() ? Json(toolchain.compiler()->build()) : Json()},
           {"compiler_error", toolchain.compiler_error()},
-          {"roofs", std::move(roofs)},
+          {"device", shown_device(input.records, digests, input.here)},
+          {"devices", devices_json(input.records, digests)},
+          {"baseline", baseline_json(baseline)},
+          {"roofs", roofs_json(baseline)},
           {"problems", std::move(problems)},
           {"variants", report_variants(variants, toolchain, report)},
           {"sources", kernel_sources(variants, toolchain.sources())}};

@@ -14,17 +14,21 @@ namespace flashjit::cli {
 
 struct ReportInput {
   std::vector<TuningRecord> records;
-  std::string baseline;   // JSON in the format of bench/baselines/h100.json; "": no peers
-  int code_variants = 6;  // the winners of so many problems are shown as source, PTX and SASS
+  std::string baseline = {};  // JSON in the format of bench/baselines/h100.json; "": no peers
+  // So many winners of each device are shown as source, PTX and SASS: one of every dtype, head_dim
+  // and mask before a second of any, that of the largest problem first.
+  int code_variants = 6;
+  std::vector<std::string> here = {};  // the GPUs of this machine: one of them is shown first
 };
 
 // Compiles the variants that it tells about, where there is a compiler. Throws Error(kData) for a
 // malformed baseline.
 Json report_data(const ReportInput& input, Toolchain& toolchain, Report& report);
 
-// What peers reach at the record's problem, {"cuDNN": TFLOP/s, …}, or null: where the baseline's
-// "device" is another model, too. `baseline` is parsed.
-Json peers_of(const TuningRecord& record, const Json& baseline);
+// A problem without its sizes, "bf16 d128 causal", and a variant without its problem, "sm90
+// m128n96s2_static".
+std::string kind_text(const Problem& problem);
+std::string tiling_text(const KernelConfig& config);
 
 // Resources, occupancy and instruction mix of each variant, with its code where `with_code` says
 // so; "error" where it does not compile.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/problem_sets.h"
+#include "cli/report_devices.h"
 #include "cli/result_file.h"
 #include "flashjit/error.h"
 #include "runtime/embedded_sources.h"
@@ -57,8 +58,11 @@ void write_report_page(const std::filesystem::path& path,
                        Report& report) {
   if (records.empty()) throw Error(ErrorCode::kData, "there is no tuning record to report on");
   sort_by_problem(records);
-  const Json data = report_data(
-      {.records = std::move(records), .baseline = embedded_baseline()}, toolchain, report);
+  const Json data = report_data({.records = std::move(records),
+                                 .baseline = embedded_baseline(),
+                                 .here = devices_here(toolchain.settings())},
+                                toolchain,
+                                report);
   write_output_file(path, report_page(data));
 }
 

@@ -58,6 +58,8 @@ void add_sass(const Binary& binary, bool with_code, const Settings& settings, Js
 Json variant_json(const ReportVariant& variant, Toolchain& toolchain) {
   const KernelConfig& config = variant.config;
   Json json = {{"name", variant_name(config)},
+               {"kind", kind_text(config.problem)},
+               {"tiling", tiling_text(config)},
                {"arch", arch_name(config.arch)},
                {"config", to_source(config)},
                {"threads", num_threads(config)},

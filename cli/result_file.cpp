@@ -28,6 +28,18 @@ fs::path replaced_path(const fs::path& path) {
   return fs::exists(path, ignored) ? fs::canonical(path) : path;
 }
 
+// Where the file or what replaces it will stand.
+fs::path require_directory_of(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path directory = fs::absolute(replaced_path(path)).parent_path();
+  if (fs::is_directory(directory, ignored)) return directory;
+  throw Error(ErrorCode::kIo,
+              fmt::format("cannot write {}: the directory {} {}",
+                          path.string(),
+                          directory.string(),
+                          fs::exists(directory, ignored) ? "is none" : "does not exist"));
+}
+
 }  // namespace
 
 std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
@@ -39,8 +51,7 @@ void write_output_file(const fs::path& path, const std::string& text) {
     if (!file) throw Error(ErrorCode::kIo, "cannot write " + path.string());
     return;
   }
-  std::error_code ignored;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
+  require_directory_of(path);
   try {
     write_file_atomically(replaced_path(path), std::as_bytes(std::span(text)));
   } catch (const Error& error) {  // names the temporary file or the directory
@@ -52,10 +63,7 @@ void require_output_file(const fs::path& path) {
   std::error_code ignored;
   fs::path written = path;
   if (!is_other_than_file(path)) {
-    // What is replaced is the name in it.
-    written = fs::absolute(replaced_path(path)).parent_path();
-    fs::create_directories(written, ignored);
-    if (!fs::is_directory(written, ignored)) throw_io("cannot write " + path.string(), ENOTDIR);
+    written = require_directory_of(path);  // what is replaced is the name in it
   } else if (fs::is_directory(path, ignored)) {
     throw_io("cannot write " + path.string(), EISDIR);
   }

@@ -13,11 +13,12 @@ namespace flashjit::cli {
 std::string today();
 
 // A result that a user named a file for: whole, or the file is what it was; where `path` is a
-// device or a pipe it is written to. Creates the directory. Throws Error(kIo).
+// device or a pipe it is written to. Throws Error(kIo), also where its directory does not exist:
+// one that is made unasked hides a mistyped path.
 void write_output_file(const std::filesystem::path& path, const std::string& text);
 
-// Before long work: whether write_output_file() will be able to. Creates the directory. Throws
-// Error(kIo).
+// Before long work: whether write_output_file() will be able to. Throws Error(kIo) that names the
+// directory where that is missing.
 void require_output_file(const std::filesystem::path& path);
 
 // `head` is an object, `rows` an array that becomes its last member, "rows". As

@@ -22,7 +22,12 @@ std::string cell_text(const Json& value, int decimals) {
   if (value.is_number_float()) {
     const double number = value.get<double>();
     const bool tiny = number != 0 && std::abs(number) < 0.5 * std::pow(10.0, -decimals);
-    return tiny ? fmt::format("{:.1e}", number) : fmt::format("{:.{}f}", number, decimals);
+    if (!tiny) return fmt::format("{:.{}f}", number, decimals);
+    // Two digits that are not zero, as long as that is readable without an exponent.
+    const int digits = 1 - static_cast<int>(std::floor(std::log10(std::abs(number))));
+    constexpr int kMostDecimals = 6;
+    return digits <= kMostDecimals ? fmt::format("{:.{}f}", number, digits)
+                                   : fmt::format("{:.1e}", number);
   }
   return value.is_string() ? value.get<std::string>() : value.dump();
 }

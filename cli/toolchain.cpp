@@ -60,6 +60,18 @@ CacheHit Toolchain::get(const KernelConfig& config) {
   return hit;
 }
 
+std::string given_kernel_dir() {
+  for (const SettingRow& row : describe_settings()) {
+    if (row.variable == "FLASHJIT_KERNEL_DIR") return row.value;
+  }
+  return "";
+}
+
+std::string sources_text() {
+  const std::string directory = given_kernel_dir();
+  return directory.empty() ? "embedded" : directory + " (FLASHJIT_KERNEL_DIR)";
+}
+
 Json to_json(const ResourceUse& use) {
   return {{"registers", use.registers},
           {"spill_store_bytes", use.spill_store_bytes},

@@ -46,6 +46,12 @@ class Toolchain {
   CubinCache cache_;
 };
 
+// FLASHJIT_KERNEL_DIR as it was given; "" where the embedded sources are used.
+std::string given_kernel_dir();
+
+// Whose text it is that is shown or compiled: "embedded", or "DIR (FLASHJIT_KERNEL_DIR)".
+std::string sources_text();
+
 // The resources of a compiled variant for JSON.
 Json to_json(const ResourceUse& use);
 

@@ -81,7 +81,7 @@ Table outcome_table() {
                 {"variant", ""},
                 {"tiling", "tiling"},
                 {"winner_us", "µs", 1},
-                {"default_us", "default", 1},
+                {"default_us", "default µs", 1},
                 {"gain", "gain", 3},
                 {"candidates", "tried"},
                 {"legal", "of legal"},
@@ -174,20 +174,35 @@ int run_tune(const TuneOptions& options, Report& report) {
                  problems,
                  known_records(options, settings, *logger),
                  run_options(options, directory, watch, report));
+  const auto is_complete = [](const TuningOutcome& outcome) {
+    return outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent;
+  };
   Table table = outcome_table();
   bool complete = true;
   int partly = 0;
   for (const TuningOutcome& outcome : outcomes) {
     add_row(table, outcome);
     partly += outcome.state == TuningState::kTuned && !outcome.covered;
-    complete = complete &&
-               (outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent);
+    complete = complete && is_complete(outcome);
   }
   report.value("directory", directory.string());
   report.value("policy", devices.front()->policy());
   report.table("problems", "Tuned on " + devices.front()->info().name, table);
-  if (!options.export_file.empty()) tune_export(options.export_file, directory, report);
-  if (!options.report_file.empty()) write_page(options.report_file, outcomes, report);
+  const auto not_written = [&report](const std::string& file) {
+    report.note(fmt::format("There is no record yet, so {} is not written.", file));
+  };
+  if (!options.export_file.empty()) {
+    if (std::any_of(outcomes.begin(), outcomes.end(), is_complete))
+      tune_export(options.export_file, directory, report);
+    else
+      not_written(options.export_file);
+  }
+  if (!options.report_file.empty()) {
+    if (std::any_of(outcomes.begin(), outcomes.end(), has_record))
+      write_page(options.report_file, outcomes, report);
+    else
+      not_written(options.report_file);
+  }
   if (options.exhaustive && partly > 0)
     report.note(
         fmt::format("Not exhaustive at {} of {} problems: time ended before the space did; "
@@ -229,7 +244,11 @@ void add_flags(CLI::App& command, TuneOptions& options) {
       ->check(CLI::Range(1, 1024));
   command.add_flag("--dry-run", options.dry_run, "Print the search space; needs no GPU");
   command.add_option("--arch", options.arch, "Of --dry-run; default: this device, else sm_90a");
-  command.add_option("--limit", options.limit, "Rows of --dry-run; 0: all")
+  command
+      .add_option("--limit",
+                  options.limit,
+                  "Rows of --dry-run for a problem, beside the default's; 0: all; default 10, or "
+                  "none of several")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--export", options.export_file, "Write all records as one file");
   command.add_option("--report", options.report_file, "HTML page about what was tuned");

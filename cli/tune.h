@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct TuneOptions {
   std::vector<std::string> compare;  // two directories or files of records
   std::vector<int> devices;          // empty: all
   double seconds = 0;                // of the whole run; 0: 15 for each problem
-  int threads = 0, shortlist = TunerOptions{}.shortlist, limit = 10;
+  int threads = 0, shortlist = TunerOptions{}.shortlist;
+  std::optional<int> limit;  // of --dry-run; 0: all
   bool grid = false, dry_run = false, again = false, isolate = false, exhaustive = false;
 };
 
@@ -35,7 +37,8 @@ void exclude_what_would_be_ignored(CLI::App& command);
 // The problems that the options name: a workload, a preset, the grid, or the one of the flags.
 std::vector<TuningProblem> tune_problems(const TuneOptions& options);
 
-// --dry-run: the search space of each problem with its analytic rank. Needs no GPU.
+// --dry-run: the search space of each problem with its analytic rank. Needs no GPU. kExitFailure
+// where a problem has no legal tiling.
 int tune_dry_run(const TuneOptions& options, Report& report);
 
 // --export: the complete records of the directory `from` as one file.

@@ -1,9 +1,12 @@
 // `flashjit tune --compare A B`: do two tuning runs agree? The winners of both at every problem
 // that both know, timed in pairs. With an exhaustive run as A, the ratios are the regret of B.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <set>
 
 #include "cli/problem_sets.h"
 #include "cli/timed_pairs.h"
@@ -11,11 +14,13 @@
 #include "cli/variants.h"
 #include "log.h"
 #include "tuning_record_files.h"
+#include "variant_name.h"
 
 namespace flashjit::cli {
 namespace {
 
 std::vector<TuningRecord> complete_records(const std::string& path) {
+  if (!std::filesystem::exists(path)) throw Error(ErrorCode::kData, path + " does not exist");
   const auto logger = make_logger({}, read_settings());
   std::vector<TuningRecord> records = read_records(path, *logger);
   std::erase_if(records, [](const TuningRecord& r) { return !r.complete; });
@@ -38,14 +43,35 @@ std::vector<TilingPair> common_pairs(const std::vector<TuningRecord>& first,
   return pairs;
 }
 
+std::string device_names(const std::vector<TuningRecord>& records) {
+  std::set<std::string> names;
+  for (const TuningRecord& r : records)
+    names.insert(fmt::format("{} ({})", r.device.name, arch_name(r.arch)));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// Why the two have no pair: a record answers for its device model alone.
+std::string why_nothing_in_common(const std::vector<std::string>& paths,
+                                  const std::vector<TuningRecord>& first,
+                                  const std::vector<TuningRecord>& second) {
+  const std::string both = paths[0] + " and " + paths[1] + " have no problem in common";
+  for (const TuningRecord& a : first) {
+    for (const TuningRecord& b : second) {
+      if (a.device == b.device && a.arch == b.arch) return both;
+    }
+  }
+  return fmt::format(
+      "{}: their devices differ, {} and {}", both, device_names(first), device_names(second));
+}
+
 }  // namespace
 
 int tune_compare(const TuneOptions& options, Report& report) {
-  const std::vector<TilingPair> pairs =
-      common_pairs(complete_records(options.compare[0]), complete_records(options.compare[1]));
+  const std::vector<TuningRecord> first = complete_records(options.compare[0]);
+  const std::vector<TuningRecord> second = complete_records(options.compare[1]);
+  const std::vector<TilingPair> pairs = common_pairs(first, second);
   if (pairs.empty())
-    throw Error(ErrorCode::kData,
-                options.compare[0] + " and " + options.compare[1] + " have no problem in common");
+    throw Error(ErrorCode::kData, why_nothing_in_common(options.compare, first, second));
   const Settings settings = read_settings();
   TuneOptions first_device = options;
   if (first_device.devices.empty()) first_device.devices = {0};

@@ -108,6 +108,10 @@ KernelConfig require_variant(const std::string& name, const Arch& arch) {
                           arch_name(arch)));
 }
 
+void require_variant_name(const std::string& name) {
+  if (!parse_variant_name(name, kDefaultArch)) require_variant(name, kDefaultArch);
+}
+
 Arch require_arch(const std::string& text) {
   if (text.empty()) {
     try {
@@ -122,6 +126,12 @@ Arch require_arch(const std::string& text) {
                 "--arch '" + text + "' is no architecture; write sm_80, sm_90a or 9.0a");
   }
   return *arch;
+}
+
+std::string arch_note(const Arch& arch) {
+  if (arch.major != 9 || arch.specific) return "";
+  return fmt::format("{} leaves out the Hopper kernels: sm90 kernels need sm_90a.",
+                     arch_name(arch));
 }
 
 int usual_sm_count(const Arch& arch) { return arch.major >= 9 ? 132 : 108; }

@@ -33,9 +33,16 @@ std::vector<ListedVariant> list_variants(const Arch& arch, const VariantFilter& 
 // or with the reason when it is no legal variant on `arch`.
 KernelConfig require_variant(const std::string& name, const Arch& arch);
 
+// Before a device is opened: whether `name` is that of a variant for any GPU. Throws
+// Error(kInvalidArgument) with the nearest names.
+void require_variant_name(const std::string& name);
+
 // The arch behind `text`, or of device 0 when it is empty, or sm_90a without a device. Throws
 // Error(kInvalidArgument).
 Arch require_arch(const std::string& text);
+
+// What `arch` leaves out that its GPUs can run, and how to ask for it; "" where there is nothing.
+std::string arch_note(const Arch& arch);
 
 // SMs of the data-centre GPU of that architecture, for choices that are made without a device.
 int usual_sm_count(const Arch& arch);

@@ -57,9 +57,9 @@ CheckReport Checker::check(const KernelConfig& config, const CheckOptions& optio
     if (report.ok && options.bank_conflicts && report.stats.bank_conflicts > 0) {
       std::string places;
       for (const auto& [place, n] : report.stats.bank_conflicts_at) {
-        places += fmt::format(" {} at {}", n, place);
+        places += fmt::format("{}{} at {}", places.empty() ? "" : ", ", n, place);
       }
-      fail("banks", "extra wavefronts of ldmatrix and stmatrix:" + places);
+      fail("banks", "extra wavefronts of ldmatrix and stmatrix: " + places);
     }
   }
   report.worst_o = worst.o;

@@ -86,6 +86,10 @@ std::vector<std::byte> CheckProblem::output() const {
 }
 
 std::string CheckProblem::judge(Errors& worst) const {
+  std::string wrong;  // the first one
+  const auto raise = [](double& largest, double error) {
+    largest = std::max(largest, std::isnan(error) ? kInf : error);
+  };
   // P, its sum and O are rounded once each; the softmax of nearly equal scores averages the rest.
   const double o_limit = 4 * unit_error(problem_.dtype) * largest_v_;
   const double lse_limit = problem_.dtype == Dtype::kFp32 ? 1e-5 : 1e-3;
@@ -99,8 +103,9 @@ std::string CheckProblem::judge(Errors& worst) const {
     const double value = load(problem_.dtype, o_.data(), first + column), exact = reference_[i];
     if (!std::isfinite(exact) && !std::isfinite(value)) continue;
     const double error = std::abs(value - exact);
-    if (!(error <= o_limit)) {
-      return fmt::format(
+    raise(worst.o, error);
+    if (!(error <= o_limit) && wrong.empty()) {
+      wrong = fmt::format(
           "O[batch {}, row {}, head {}, column {}] is {}, the reference {:.6f}; the "
           "limit is {:.2g}",
           row / seqlen / heads,
@@ -111,16 +116,16 @@ std::string CheckProblem::judge(Errors& worst) const {
           exact,
           o_limit);
     }
-    worst.o = std::max(worst.o, error);
   }
   for (std::size_t i = 0; problem_.return_lse && i < reference_lse_.size(); ++i) {
     const double lse = lse_.as<float>()[i], exact = reference_lse_[i];
     if (lse == exact || (std::isnan(lse) && std::isnan(exact))) continue;  // −inf, NaN
     const double error = std::abs(lse - exact);
-    if (!(error <= lse_limit)) return fmt::format("LSE[{}] is {}, the reference {}", i, lse, exact);
-    worst.lse = std::max(worst.lse, error);
+    raise(worst.lse, error);
+    if (!(error <= lse_limit) && wrong.empty())
+      wrong = fmt::format("LSE[{}] is {}, the reference {}", i, lse, exact);
   }
-  return "";
+  return wrong;
 }
 
 std::size_t CheckProblem::bytes(int seqlen, int heads, int head_dim) const {

@@ -38,7 +38,8 @@ class CheckProblem {
   struct Errors {
     double o = 0, lse = 0;
   };
-  // "" or what is wrong with O and LSE. Raises `worst` to the largest errors seen.
+  // "" or what is wrong with O and LSE. Raises `worst` to the largest errors seen;
+  // infinite where a number should be and is none.
   std::string judge(Errors& worst) const;
 
  private:

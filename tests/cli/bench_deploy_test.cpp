@@ -13,7 +13,7 @@ TEST_CASE("bench-preload and bench-start measure what they say, and write it to 
   const TempDir directory;
   const std::string environment = std::string("FLASHJIT_TUNE=off FLASHJIT_LIBCUDA=") +
                                   FLASHJIT_FAKE_CUDA + " FLASHJIT_BUNDLES=/no/bundle";
-  const std::string out = (directory / "results/preload.json").string();
+  const std::string out = (directory / "preload.json").string();
   const ProgramRun preload = run_program(
       "bench-preload --json --variants 3 --alone 1 --threads 2 --out " + out, environment);
   INFO(preload.err);

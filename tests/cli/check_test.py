@@ -73,9 +73,36 @@ class Check(EditedKernels):
         fault = {m.full_name(): m for m in mutate.load_tables()}[kRaces[2]]
         self.plant(fault)
         first = self.check(fault.run.variant, "--shape", fault.run.shapes[0], "--seed", "5")
-        again = re.search(r"`flashjit check (.*?)` repeats it", " ".join(first.stdout.split()))[1].split()
+        again = self.repeating(first)
         self.assertEqual(again[-4:], ["--seed", "5", "--schedules", "1"])
         self.assertEqual(without_time(self.check(*again).stdout), without_time(first.stdout))
+
+    def repeating(self, run):
+        """The arguments of the command that repeats the finding, which names the edited sources."""
+        return re.search(r"`FLASHJIT_KERNEL_DIR=my_kernels flashjit check (.*?)` repeats it", " ".join(run.stdout.split()))[1].split()
+
+    def test_bank_conflicts_are_separated_and_repeated_with_their_detector(self):
+        self.plant({m.full_name(): m for m in mutate.load_tables()}["tile/swizzle-none"])
+        arguments = ("fwd_sm80_bf16_d64_m64n64s2", "--shape", "1,64,64,1,1", "--schedules", "1", "--detectors", "races,banks")
+        first = self.check(*arguments)
+        self.assertEqual((first.returncode, first.stderr), (1, ""))
+        self.assertRegex(first.stdout, r"stmatrix: \d+ at \w+\.cuh:\d+, \d+ at \w+\.cuh:\d+")
+        again = self.repeating(first)
+        self.assertIn("races,banks", again)
+        self.assertEqual(without_time(self.check(*again).stdout), without_time(first.stdout))
+
+    def test_what_is_wrong_is_in_the_largest_error(self):
+        self.edit("simt/fwd_kernel.cuh", "const float scale = params.softmax_scale_log2;",
+                  "const float scale = 2 * params.softmax_scale_log2;")
+        run = self.check("fwd_simt_fp16_d64_m64n64", "--shape", "1,64,64,1,1", "--json")
+        check = json.loads(run.stdout)["check"]
+        self.assertEqual((run.returncode, check["kind"]), (1, "wrong"))
+        self.assertGreater(check["worst_o"], 0.1)
+
+    def test_edited_sources_are_named(self):
+        arguments = ("fwd_simt_fp16_d64_m64n64", "--shape", "1,64,64,1,1", "--schedules", "1")
+        self.assertRegex(self.check(*arguments).stdout, r"kernel sources +my_kernels \(FLASHJIT_KERNEL_DIR\)")
+        self.assertNotIn("kernel sources", self.check(*arguments, edited=False).stdout)
 
     def test_a_wrong_argument_is_2_and_says_what_would_be_right(self):
         variant = "fwd_simt_fp16_d64_m64n64"

@@ -36,10 +36,10 @@ class EditedKernels(unittest.TestCase):
         shutil.copy(kRoot / "kernel_src" / file, self.kernels / file)
 
     def run_program(self, *arguments, edited, **environment):
-        """The program with the edited sources, or with its own."""
+        """The program in the test's folder, with the edited sources or with its own."""
         environment = {**os.environ, "FLASHJIT_CACHE_DIR": str(self.folder / "cache"), **environment}
         environment.pop("FLASHJIT_KERNEL_DIR", None)
         if edited:
-            environment["FLASHJIT_KERNEL_DIR"] = str(self.kernels)
-        return subprocess.run([os.environ["FLASHJIT_PROGRAM"], *arguments], env=environment, capture_output=True,
-                              text=True, timeout=600)
+            environment["FLASHJIT_KERNEL_DIR"] = self.kernels.name
+        return subprocess.run([os.environ["FLASHJIT_PROGRAM"], *arguments], env=environment, cwd=self.folder,
+                              capture_output=True, text=True, timeout=600)

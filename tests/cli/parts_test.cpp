@@ -80,7 +80,7 @@ TEST_CASE(
 
 TEST_CASE("a file that a user named is written whole or stays what it was") {
   const test::TempDir directory;
-  const std::filesystem::path file = directory / "new/result.json", link = directory / "link";
+  const std::filesystem::path file = directory / "result.json", link = directory / "link";
   write_output_file(file, "old");
   const std::string large(2 << 20, 'x');
   const int status = test::run_child([&] {
@@ -96,7 +96,7 @@ TEST_CASE("a file that a user named is written whole or stays what it was") {
   });
   CHECK(status == 0);
   CHECK(std::filesystem::file_size(file) == 3);
-  CHECK(std::distance(std::filesystem::directory_iterator(file.parent_path()), {}) == 1);
+  CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 1);
   std::filesystem::create_symlink(file, link);
   write_output_file(link, large);
   CHECK(std::filesystem::is_symlink(link));
@@ -107,9 +107,9 @@ TEST_CASE("a file that a user named is written whole or stays what it was") {
 
 TEST_CASE("whether a file can be written is known before, and nothing is written for it") {
   const test::TempDir directory;
-  const std::filesystem::path file = directory / "new/page.html";
+  const std::filesystem::path file = directory / "page.html";
   require_output_file(file);
-  CHECK(std::filesystem::is_empty(file.parent_path()));
+  CHECK(std::filesystem::is_empty(directory.path()));
   write_output_file(file, "old");
   require_output_file(file);
   CHECK(std::filesystem::file_size(file) == 3);
@@ -119,8 +119,21 @@ TEST_CASE("whether a file can be written is known before, and nothing is written
   CHECK_THROWS_AS(require_output_file(directory.path()), Error);
 }
 
+TEST_CASE("a directory that does not exist is not made for a file, but named") {
+  const test::TempDir directory;
+  const std::filesystem::path missing = directory / "missing", file = missing / "page.html";
+  const auto says_so = ContainsSubstring("the directory " + missing.string() + " does not exist");
+  CHECK_THROWS_WITH(require_output_file(file), says_so);
+  CHECK_THROWS_WITH(write_output_file(file, "text"), says_so);
+  CHECK_FALSE(std::filesystem::exists(missing));
+}
+
 TEST_CASE("a number too small for its decimals is not shown as zero") {
-  CHECK(cell_text(0.0000123, 3) == "1.2e-05");
+  CHECK(cell_text(4 / 1024.0, 1) == "0.0039");
+  CHECK(cell_text(0.31, 0) == "0.31");
+  CHECK(cell_text(-0.013, 1) == "-0.013");
+  CHECK(cell_text(0.0000123, 3) == "0.000012");
+  CHECK(cell_text(0.00000123, 3) == "1.2e-06");
   CHECK(cell_text(0.0, 3) == "0.000");
 }
 

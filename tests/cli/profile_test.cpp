@@ -139,6 +139,16 @@ TEST_CASE("events that find no room are counted and leave a trace that is whole"
   }
 }
 
+TEST_CASE("on the emulator the time of a role is in steps") {
+  const std::string command =
+      "profile fwd_simt_fp16_d64_m64n64 --batch 1 --heads 1 --seqlen 64 --backend emulated --out "
+      "/dev/null";
+  const ProgramRun text = run_program(command);
+  CHECK_THAT(text.out, ContainsSubstring("  steps  ") && !ContainsSubstring("µs"));
+  const nlohmann::json row = run_program(command + " --json").json().at("stages").at(0);
+  CHECK(row.at("steps").get<double>() > 1);
+}
+
 TEST_CASE("profile says what is wrong") {
   const ProgramRun no_gpu = run_program("profile --out /dev/null", "FLASHJIT_LIBCUDA=/nonexistent");
   CHECK(no_gpu.exit_code == 1);

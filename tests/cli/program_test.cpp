@@ -182,6 +182,85 @@ TEST_CASE("doctor tells what is there and what is wrong") {
   CHECK(broken.empty());
 }
 
+TEST_CASE("doctor shows a malformed setting as one more finding and goes on with its default") {
+  const auto [setting, said] = GENERATE(
+      table<std::string, std::string>({{"FLASHJIT_KERNEL_DIR=/nonexistent", "/nonexistent"},
+                                       {"FLASHJIT_TUNE=maybe", "on_first_use"},
+                                       {"FLASHJIT_LOG=loud", "FLASHJIT_LOG='loud'"},
+                                       {"FLASHJIT_CPU_THREADS=-1", "FLASHJIT_CPU_THREADS='-1'"}}));
+  const ProgramRun run = run_program("doctor --json", setting);
+  INFO(setting << "\n" << run.err);
+  REQUIRE(run.exit_code == 1);
+  const nlohmann::json checks = run.json().at("checks");
+  REQUIRE(checks.size() == 7);
+  CHECK(checks.at(0).at("what") == "setting");
+  CHECK(checks.at(0).at("state") == "wrong");
+  CHECK_THAT(checks.at(0).at("found").get<std::string>(),
+             ContainsSubstring(said) && ContainsSubstring(setting.substr(0, setting.find('='))));
+  // What was set, not the default that the rest was looked at with.
+  CHECK_THAT(run.json().at("settings").dump(),
+             ContainsSubstring("\"" + setting.substr(setting.find('=') + 1) + "\""));
+}
+
+TEST_CASE("doctor tries whether the cache directory can be made") {
+  const auto cache = [](const std::string& directory) {
+    const nlohmann::json checks =
+        run_program("doctor --json", "FLASHJIT_CACHE_DIR=" + directory).json().at("checks");
+    for (const nlohmann::json& check : checks) {
+      if (check.at("what") == "cache") return check;
+    }
+    return nlohmann::json();
+  };
+  CHECK(cache("/proc/x").at("state") == "wrong");
+  CHECK(cache("/proc").at("state") == "wrong");
+  const TempDir directory;
+  CHECK(cache((directory / "a/b").string()).at("state") == "ok");
+  CHECK(cache(directory.path().string()).at("state") == "ok");
+  CHECK(std::filesystem::is_empty(directory.path()));
+}
+
+TEST_CASE("inspect --json has each field of the config") {
+  const nlohmann::json config =
+      run_program("inspect fwd_sm90_bf16_d128_m128n128s2_static_staged --arch sm_90a --plan --json")
+          .json()
+          .at("config");
+  CHECK(config.at("tiling").at("schedule") == "static");
+  CHECK(config.at("tiling").at("epilogue") == "staged");
+  for (const char* field : {"num_warps", "overlap", "cluster_size", "rescale", "num_q_stages"})
+    CHECK(config.at("tiling").contains(field));
+  CHECK(config.at("problem").at("head_dim_v") == 128);
+}
+
+TEST_CASE("the resources of edited kernel sources say so") {
+  if (!machine_has("NVRTC")) return;
+  const std::string tree = (source_dir() / "kernel_src").string();
+  const std::string command = std::string("inspect ") + kMinimal + " --arch sm_90a --resources";
+  CHECK_THAT(run_program(command, "FLASHJIT_KERNEL_DIR=" + tree).out, ContainsSubstring(tree));
+  CHECK_THAT(run_program(command).out, !ContainsSubstring("kernel sources"));
+}
+
+TEST_CASE("a small region of the plan is a number without an exponent") {
+  const std::string plan =
+      run_program("inspect fwd_sm90_bf16_d128_m128n128s2 --arch sm_90a --plan").out;
+  CHECK_THAT(plan, !ContainsSubstring("e-0"));
+}
+
+TEST_CASE("one problem without a legal tiling is counted in the singular") {
+  const ProgramRun run =
+      run_program("list --arch sm_80 --family sm90 --dtype bf16 --head-dim 64 --causal");
+  CHECK_THAT(run.out, ContainsSubstring("1 problem has no legal tiling"));
+}
+
+TEST_CASE("a wrong argument is told before a missing driver") {
+  const std::string without = "FLASHJIT_LIBCUDA=/nonexistent.so";
+  const ProgramRun profile = run_program("profile nonsense --out /dev/null", without);
+  CHECK(profile.exit_code == 2);
+  CHECK_THAT(profile.err, ContainsSubstring("'nonsense'"));
+  const ProgramRun preload = run_program("preload /nope", without);
+  CHECK(preload.exit_code == 3);
+  CHECK_THAT(preload.err, ContainsSubstring("/nope"));
+}
+
 // Not doctor: it quotes the environment, however long its values are.
 TEST_CASE("the text output of the looking commands fits a terminal of 100 columns") {
   for (const std::string command : {"inspect fwd_simt_fp16_d64_m64n64 --arch sm_90a",

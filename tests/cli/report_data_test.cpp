@@ -2,6 +2,7 @@
 #include "cli/report_data.h"
 
 #include "cli/problem_sets.h"
+#include "cli/report_devices.h"
 #include "cli/report_page.h"
 #include "support/catch.h"
 #include "tuned_tilings.h"
@@ -121,6 +122,95 @@ TEST_CASE("records are shown by dtype, head_dim, mask and length") {
   CHECK((records[0].problem.head_dim_qk == 64 && records[0].problem.mask == MaskKind::kNone));
   CHECK((records[4].problem.head_dim_qk == 64 && records[4].problem.mask == MaskKind::kCausal));
   CHECK(records[8].problem.head_dim_qk == 256);
+}
+
+// The same problem on another device, at another time.
+TuningRecord elsewhere(const std::string& device, const std::string& date) {
+  TuningRecord record = some_record();
+  record.device.name = device;
+  record.date = date;
+  return record;
+}
+
+TEST_CASE("a report begins with this machine's device, then these sources, then the last date") {
+  const FamilyDigests digests = family_digests(KernelSources::embedded());
+  std::vector<TuningRecord> records = {elsewhere("GPU A", "2026-01-02T00:00:00Z"),
+                                       elsewhere("GPU B", "2026-01-03T00:00:00Z"),
+                                       elsewhere("GPU A", "2026-01-01T00:00:00Z")};
+  CHECK(cli::device_names(records) == std::vector<std::string>{"GPU A", "GPU B"});
+  CHECK(cli::shown_device(records, digests, {}) == "GPU B");
+  CHECK(cli::shown_device(records, digests, {"GPU C", "GPU A"}) == "GPU A");
+  CHECK(cli::shown_device(records, digests, {"GPU C"}) == "GPU B");
+  records[2].sources_digest = digests[std::size_t(Family::kSm90)];
+  CHECK(cli::shown_device(records, digests, {}) == "GPU A");
+  CHECK(cli::shown_device({}, digests, {"GPU A"}).empty());
+}
+
+TEST_CASE("a device is chosen by a part of its name") {
+  const std::vector<TuningRecord> records = {elsewhere("NVIDIA H100", ""),
+                                             elsewhere("NVIDIA H200", "")};
+  CHECK(cli::records_of_device(records, "h2").size() == 1);
+  CHECK(cli::records_of_device(records, "nvidia").size() == 2);
+  CHECK_THROWS_WITH(cli::records_of_device(records, "B200"),
+                    "--device-name 'B200': the records are of NVIDIA H100, NVIDIA H200");
+}
+
+TEST_CASE("the devices of this machine are known by name") {
+  Settings settings;
+  settings.libcuda = FLASHJIT_FAKE_CUDA;
+  REQUIRE_FALSE(cli::devices_here(settings).empty());
+  CHECK(cli::devices_here(settings).front() == "Fake H100");
+  settings.libcuda = "/nonexistent";
+  CHECK(cli::devices_here(settings).empty());
+}
+
+TEST_CASE("roofs are told for any device, with the name of theirs") {
+  cli::Toolchain toolchain;
+  cli::Report report(true);
+  const auto roofs = [&](const std::string& baseline) {
+    return cli::report_data({.records = {elsewhere("NVIDIA H200", ""), some_record()},
+                             .baseline = baseline,
+                             .code_variants = 0},
+                            toolchain,
+                            report)
+        .at("roofs");
+  };
+  CHECK(roofs(cli::embedded_baseline()).at("device") == "NVIDIA H100 80GB HBM3");
+  CHECK(roofs(cli::embedded_baseline()).at("tflops") > 700);
+  CHECK(roofs("").is_null());
+  CHECK(roofs(R"({"device": "X", "ceilings": {}})").is_null());
+}
+
+TEST_CASE("code is shown of the largest problem of every head_dim and mask, on each device") {
+  std::vector<TuningRecord> records;
+  const auto add = [&](const char* device, int head_dim, int seqlen, const char* winner) {
+    TuningRecord record = elsewhere(device, "");
+    record.problem.head_dim_qk = record.problem.head_dim_v = head_dim;
+    record.shape.seqlen_q = record.shape.seqlen_kv = seqlen;
+    record.winner = parse_variant_name(winner, kHopper)->tiling;
+    records.push_back(record);
+  };
+  add("A", 64, 512, "fwd_sm90_bf16_d64_m128n64s2");
+  add("A", 64, 1024, "fwd_sm90_bf16_d64_m128n80s2");
+  add("A", 128, 512, "fwd_sm90_bf16_d128_m128n64s2");
+  add("B", 64, 512, "fwd_sm90_bf16_d64_m128n96s2");
+  cli::Toolchain toolchain;
+  cli::Report report(true);
+  const auto with_code = [&](int count) {
+    std::vector<std::string> names;
+    const Json data =
+        cli::report_data({.records = records, .code_variants = count}, toolchain, report);
+    for (const Json& variant : data.at("variants"))
+      if (variant.contains("source")) names.push_back(variant.at("name"));
+    return names;
+  };
+  CHECK(with_code(0).empty());
+  CHECK(with_code(1) ==
+        std::vector<std::string>{"fwd_sm90_bf16_d64_m128n80s2", "fwd_sm90_bf16_d64_m128n96s2"});
+  CHECK(with_code(2) == std::vector<std::string>{"fwd_sm90_bf16_d64_m128n80s2",
+                                                 "fwd_sm90_bf16_d128_m128n64s2",
+                                                 "fwd_sm90_bf16_d64_m128n96s2"});
+  CHECK(with_code(9).size() == 4);
 }
 
 }  // namespace

@@ -32,8 +32,30 @@ function marks(id, selector) {
   });
   return {width: frame.width, height: frame.height, marks: list};
 }
+const texts = selector => [...document.querySelectorAll(selector)].map(element => element.textContent);
+// What of a table reaches out of its frame or out of the window, and the frames that scroll by themselves.
+function cutCells() {
+  return [...document.querySelectorAll("table")].filter(table => table.offsetParent).flatMap(table => {
+    const frame = table.parentElement, edge = Math.min(frame.getBoundingClientRect().right, document.documentElement.clientWidth) + 1;
+    const cells = [...table.querySelectorAll("th, td")].filter(cell => cell.getBoundingClientRect().right > edge || cell.scrollWidth > cell.clientWidth + 1 && cell.clientWidth);
+    return cells.map(cell => `${table.id}: ${cell.textContent}`).concat(frame.scrollHeight > frame.clientHeight + 1 || frame.scrollWidth > frame.clientWidth + 1 ? [`${table.id} scrolls`] : []);
+  });
+}
+// The mark of the default tiling, as it is painted.
+function defaultMark() {
+  const mark = document.querySelector("#heatmap .cell.default > .corner"), style = mark && getComputedStyle(mark);
+  return mark && {fill: style.fill, stroke: style.stroke, width: parseFloat(style.strokeWidth), order: style.paintOrder, size: mark.getBBox().width};
+}
 function look() {
+  const circles = [...document.querySelectorAll("#roofline .point, #roofline .default-point")];
   return {
+    device: document.getElementById("about").textContent, devices: texts("#devices button"), titles: texts("#problems td:first-child"),
+    heads: texts("#problems th"), tiles: texts("#summary .tile"), names: texts("#variants td.name"), cells: cutCells(), mark: defaultMark(),
+    text: document.body.innerText, untried: document.querySelectorAll("#heatmap .untried rect").length, legend: texts("#heatmap .untried-legend"),
+    levels: texts("#roofline .tick").map(Number), roofName: texts("#roofline .roof-name").join(" "), rooflineLead: texts("#roofline-lead").join(),
+    order: circles.map(circle => circle.classList[0]), bottom: Number(texts("#ranking .tick")[0]?.replace(",", "")), zoomed: texts("#ranking .zoomed").join(),
+    spread: (ys => Math.max(...ys) - Math.min(...ys))([...document.querySelectorAll("#ranking .rank")].map(mark => mark.getBBox().y)),
+    note: texts("#comparison-note").join(), code: texts("#code-variants button"), chosenCode: texts("#code-variants button.on"), codeLead: texts("#code-lead").join(),
     title: document.getElementById("problem-title").textContent,
     heatmap: marks("heatmap", ".cell > rect"), winners: document.querySelectorAll("#heatmap .cell.winner").length,
     defaults: document.querySelectorAll("#heatmap .cell.default > rect").length,
@@ -51,8 +73,15 @@ function look() {
 const answer = {drawn: document.documentElement.dataset.drawn, errors: window.probeErrors, first: look()};
 const kNames = ["first", "second", "third"];
 for (let i = 1; i < kNames.length; ++i) {
-  document.querySelector(`#problems tr[data-problem="${i}"] td`).click();
+  document.querySelectorAll("#problems tbody tr")[i].querySelector("td").click();
   answer[kNames[i]] = look();
+}
+for (const other of texts("#devices button")) {
+  [...document.querySelectorAll("#devices button")].find(button => button.textContent === other).click();
+  answer[other] = look();
+  const last = [...document.querySelectorAll("#problems tbody tr")].pop();
+  last.querySelector("td").click();
+  answer[`${other}, last`] = look();
 }
 answer.tuned = document.querySelector("#summary .tile").textContent;
 const cell = document.querySelector("#heatmap .cell"), box = cell.getBoundingClientRect();
@@ -238,8 +267,8 @@ class ReportPage(unittest.TestCase):
         self.assertTrue(self.data["compiler"], self.data["compiler_error"])
         self.assertFalse([v["sass_error"] for v in self.data["variants"] if "sass_error" in v])
         self.assertIn("constexpr KernelConfig kConfig", self.seen["source"])
-        self.assertIn(".visible .entry " + self.data["variants"][0]["name"], self.seen["PTX"])
-        self.assertIn("HMMA", self.seen["SASS"])
+        self.assertIn(".visible .entry " + self.data["problems"][2]["winner"], self.seen["PTX"])  # the problem chosen last
+        self.assertIn("HGMMA", self.seen["SASS"])
         for variant, instruction in zip(self.data["variants"], ("HMMA", "HMMA", "HGMMA"), strict=False):
             self.assertGreater(variant["resources"]["registers"], 0)
             self.assertIn(instruction, "".join(part["text"] for part in variant["sass"] if part["main_loop"]))
@@ -253,10 +282,144 @@ class ReportPage(unittest.TestCase):
         self.assertGreaterEqual(len(self.seen["first"]["mix"]["marks"]), len(kinds))
         self.check_plot(self.seen["first"]["mix"], len(self.seen["first"]["mix"]["marks"]))
 
-    def test_narrow_window(self):
-        seen = open_page(self.page, "500,1200")
-        self.assertEqual(seen["errors"], [])
-        self.assertFalse(seen["first"]["wide"], "the page scrolls sideways")
+    def test_no_window_cuts_a_table(self):
+        for width in (1400, 1200, 1110, 1090, 500):
+            seen = open_page(self.page, f"{width},1200")
+            self.assertEqual(seen["errors"], [])
+            for key in ("first", "third"):
+                self.assertFalse(seen[key]["wide"], f"the page scrolls sideways at {width}")
+                self.assertEqual(seen[key]["cells"], [], width)
+                self.assertEqual(seen[key]["cut"], 0, width)
+
+    def test_the_default_stands_out_in_the_heat_map(self):
+        mark = self.seen["first"]["mark"]
+        self.assertEqual((mark["fill"], mark["stroke"], mark["order"]), ("rgb(0, 0, 0)", "rgb(255, 255, 255)", "stroke"))
+        self.assertGreaterEqual(mark["width"], 2)
+        self.assertGreaterEqual(mark["size"], 12)
+
+    def test_blank_tiles_are_explained(self):
+        for key, problem in (("first", 0), ("second", 1)):
+            ms, ns = ({tile[i] for tile in self.tiles(problem)} for i in (0, 1))
+            self.assertEqual(self.seen[key]["untried"], len(ms) * len(ns) - len(self.tiles(problem)))
+            self.assertEqual(self.seen[key]["legend"], ["blank: not tried"])
+        self.assertGreater(self.seen["first"]["untried"], 0)
+
+    def test_peers_are_said_to_be_of_another_session(self):
+        """Their clocks are not the tuner's: no ratio to them."""
+        self.assertIn("NVIDIA H100 80GB HBM3 in another session", self.seen["first"]["note"])
+        self.assertIn("clocks differ", self.seen["first"]["note"])
+        self.assertEqual(self.seen["second"]["note"], "", "no peer has measured this one")
+        self.assertIn("best peer, another session", self.seen["first"]["heads"])
+        for text in self.seen["first"]["tiles"] + self.seen["first"]["heads"]:
+            self.assertNotRegex(text, "×|peer$|the best peer")
+
+
+def own_records(**environment):
+    """What the program says of the records that come with it, without a compiler: JSON, page, text."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder, "report.html")
+        settings = {"FLASHJIT_CACHE_DIR": folder + "/cache", "FLASHJIT_LIBNVRTC": "/nonexistent", "FLASHJIT_LIBCUDA": "/nonexistent", **environment}
+        text = run_program("report", "--out", out, **settings)
+        assert text.returncode == 0, text.stderr
+        return json.loads(run_program("report", "--json", **settings).stdout), out.read_text(encoding="utf-8"), text.stdout
+
+
+class OwnRecords(unittest.TestCase):
+    """The records that come with the program are of two GPUs."""
+    @classmethod
+    def setUpClass(cls):
+        cls.data, page, cls.text = own_records()
+        cls.seen = open_page(page, "1300,1200")
+        cls.narrow = open_page(page, "500,1200")
+        cls.devices = [device["name"] for device in cls.data["devices"]]
+        cls.baseline = cls.data["roofs"]["device"]
+
+    def problems(self, device):
+        return [p for p in self.data["problems"] if p["device"] == device]
+
+    def test_one_device_at_a_time(self):
+        self.assertEqual(self.seen["errors"], [])
+        self.assertGreaterEqual(len(self.devices), 2)
+        self.assertEqual(self.seen["first"]["devices"], self.devices)
+        self.assertIn(self.data["device"], self.seen["first"]["device"])
+        for device in self.devices:
+            seen, problems = self.seen[device], self.problems(device)
+            self.assertIn(device, seen["device"])
+            titles = [re.sub(" (other sources|incomplete)", "", title) for title in seen["titles"]]
+            self.assertEqual(titles, [p["title"] for p in problems])
+            self.assertEqual(len(set(titles)), len(titles), "a problem is listed twice")
+            self.assertTrue(seen["tiles"][0].startswith(f"{len(problems)}problems tuned"), seen["tiles"])
+            self.assertIn(f"{max(p['winner_tflops'] for p in problems):.0f}TFLOP/s", seen["tiles"][4])
+            self.assertEqual(len(seen["roofline"]["marks"]), len(problems))
+            used = {p[kind] for p in problems for kind in ("winner", "default")}
+            self.assertEqual(len(seen["names"]), len(used))
+            self.assertIn(seen["title"], titles)
+
+    def test_roofs_are_drawn_and_said_to_be_whose(self):
+        for device in self.devices:
+            seen = self.seen[device]
+            self.assertEqual(len(seen["roof"]["marks"]), 1)
+            self.assertIn(self.baseline, seen["roofName"])
+            self.assertIn(self.baseline, seen["rooflineLead"])
+            self.assertEqual("roofs of an " in seen["roofName"], device != self.baseline)
+        self.assertIn("roofs of an NVIDIA H100 80GB HBM3", self.seen["NVIDIA H200"]["rooflineLead"])
+        self.assertIn("1.4 times the memory bandwidth", self.seen["NVIDIA H200"]["rooflineLead"])
+
+    def test_roofline_can_be_read(self):
+        for device in self.devices:
+            seen, speeds = self.seen[device], [p["winner_tflops"] for p in self.problems(device)]
+            fast = [level for level in seen["levels"] if 400 <= level <= max(speeds)]
+            self.assertGreaterEqual(len(fast), 3, seen["levels"])
+            self.assertEqual(seen["order"], sorted(seen["order"], reverse=True), "a default behind a tuned point")
+            self.assertEqual(seen["order"].count("default-point"), len(speeds))
+
+    def test_ranking_shows_differences(self):
+        self.assertGreater(self.seen["first"]["bottom"], 0)
+        self.assertRegex(self.seen["first"]["zoomed"], r"begins at [\d.,]+ µs, not at 0")
+        self.assertGreater(self.seen["first"]["spread"], 60)
+
+    def test_blank_tiles_may_have_been_tried(self):
+        """A record that comes with the program keeps the telling candidates only."""
+        self.assertEqual(self.seen["first"]["legend"], ["blank: not tried, or not kept in the record"])
+
+    def test_code_of_every_head_dim_and_mask(self):
+        for device in self.devices:
+            kinds = list(dict.fromkeys(p["kind"] for p in self.problems(device)))
+            # One more where the other device's winner is one of this device's, too.
+            self.assertEqual(list(dict.fromkeys(name.partition(" sm90")[0] for name in self.seen[device]["code"])), kinds)
+            last = self.seen[f"{device}, last"]
+            self.assertEqual([name.partition(" sm90")[0] for name in last["chosenCode"]], kinds[-1:])
+            self.assertIn(self.problems(device)[-1]["winner"], last["codeLead"])
+
+    def test_no_window_cuts_a_table(self):
+        for seen in (self.seen, self.narrow):
+            for device in self.devices:
+                self.assertFalse(seen[device]["wide"])
+                self.assertEqual(seen[device]["cells"], [])
+                self.assertEqual(seen[device]["cut"], 0)
+
+    def test_text(self):
+        """One table per device, the one of the page first, no line wider than a terminal."""
+        lines = self.text.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 100)
+        heads = [line for line in lines if ", TFLOP/s" in line]
+        self.assertEqual(len(heads), len(self.devices))
+        self.assertTrue(heads[0].startswith(self.data["device"]))
+        for device in self.devices:
+            for problem in self.problems(device):
+                title = problem["title"].replace(" ·", ",") + " "
+                self.assertEqual(sum(title in line for line in lines), len(self.devices))
+
+    def test_device_name(self):
+        environment = {"FLASHJIT_CACHE_DIR": "/nonexistent", "FLASHJIT_LIBNVRTC": "/nonexistent"}
+        run = run_program("report", "--json", "--device-name", "h100", **environment)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual({p["device"] for p in json.loads(run.stdout)["problems"]}, {"NVIDIA H100 80GB HBM3"})
+        none = run_program("report", "--json", "--device-name", "B200", **environment)
+        self.assertEqual(none.returncode, 2)
+        self.assertIn("B200", none.stderr)
+        for device in self.devices:
+            self.assertIn(device, none.stderr)
 
 
 class Command(unittest.TestCase):

@@ -2,13 +2,12 @@
 // records.
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "autotune/tuning_run.h"
 #include "cli/problem_sets.h"
 #include "cli/run_program.h"
-#include "cli/table.h"
 #include "flashjit/error.h"
-#include "runtime/variant_name.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 #include "tuning_record_files.h"
@@ -17,45 +16,6 @@ namespace flashjit::test {
 namespace {
 
 constexpr const char* kNoGpu = "FLASHJIT_LIBCUDA=/nonexistent.so FLASHJIT_LIBNVRTC=/nonexistent.so";
-
-TEST_CASE("tune --dry-run prints the ranked search space without a GPU") {
-  const ProgramRun run = run_program(
-      "tune --dry-run --arch sm_90a --head-dim 128 --causal --seqlen 2048 --limit 25 --json",
-      kNoGpu);
-  REQUIRE(run.exit_code == 0);
-  const nlohmann::json document = run.json();
-  const nlohmann::json rows = document.at("candidates");
-  REQUIRE(rows.size() == 25);
-  std::set<std::string> names;
-  double before = 0;
-  for (const nlohmann::json& row : rows) {
-    const std::string name = row.at("variant");
-    CHECK(parse_variant_name(name, {9, 0, true}).has_value());
-    CHECK(names.insert(name).second);
-    CHECK(row.at("estimate_us") >= before);
-    before = row.at("estimate_us");
-    CHECK(row.at("smem_bytes") <= 227 * 1024);
-  }
-  const nlohmann::json space = document.at("problems").at(0);
-  CHECK(space.at("family") == "sm90");
-  CHECK(space.at("legal") > 1000);
-  int refused = 0;
-  for (const auto& [reason, count] : space.at("reasons").items()) refused += count.get<int>();
-  CHECK(refused == space.at("refused"));
-  CHECK(space.at("default_rank") >= 1);
-  CHECK(space.at("measured_first") <= 64);
-}
-
-TEST_CASE("the text of a dry run fits a terminal and says why tilings are refused") {
-  const ProgramRun run = run_program("tune --dry-run --arch sm_80 --head-dim 128", kNoGpu);
-  REQUIRE(run.exit_code == 0);
-  CHECK_THAT(run.out, ContainsSubstring("refused: "));
-  std::istringstream lines(run.out);
-  for (std::string line; std::getline(lines, line);) {
-    INFO(line);
-    CHECK(cli::display_width(line) <= cli::kTextWidth);
-  }
-}
 
 TEST_CASE("sets of problems: grid, presets, a workload, flags") {
   const auto problems = [](const std::string& flags) {
@@ -111,6 +71,18 @@ TEST_CASE("an option that another one would ignore is wrong usage, and both are 
        {"--compare a b --grid", "--compare", "--grid"},
        {"--dry-run --export x", "--dry-run", "--export"},
        {"--dry-run --compare a b", "--dry-run", "--compare"},
+       {"--dry-run --device 1", "--dry-run", "--device"},
+       {"--export x --report y", "--export", "--report"},
+       {"--export x --again", "--export", "--again"},
+       {"--export x --isolate", "--export", "--isolate"},
+       {"--export x --seconds 3", "--export", "--seconds"},
+       {"--export x --dtype fp16", "--export", "--dtype"},
+       {"--export x --device 1", "--export", "--device"},
+       {"--export x --family sm80", "--export", "--family"},
+       {"--compare a b --isolate", "--compare", "--isolate"},
+       {"--compare a b --again", "--compare", "--again"},
+       {"--compare a b --seconds 3", "--compare", "--seconds"},
+       {"--compare a b --out c", "--compare", "--out"},
        {"--arch sm_90a", "--arch", "--dry-run"},
        {"--limit 3", "--limit", "--dry-run"}}));
   const ProgramRun run = run_program("tune " + flags, kNoGpu);
@@ -118,6 +90,11 @@ TEST_CASE("an option that another one would ignore is wrong usage, and both are 
   CHECK_THAT(run.err, ContainsSubstring(first));
   CHECK_THAT(run.err, ContainsSubstring(second));
   CHECK(run_program("tune --dry-run --limit 1 --grid --dtype fp16", kNoGpu).exit_code == 0);
+  // With problems to tune first, --export is no mode of its own.
+  const ProgramRun both =
+      run_program("tune --grid --again --seconds 9 --export /dev/null --report /dev/null", kNoGpu);
+  CHECK(both.exit_code == 1);
+  CHECK_THAT(both.err, ContainsSubstring("needs a GPU"));
 }
 
 TEST_CASE("a number of seconds that is none is refused in words") {
@@ -210,6 +187,24 @@ TEST_CASE("tune --compare needs two sets with something in common, then a GPU") 
   CHECK(disjoint.exit_code == 3);
   CHECK_THAT(disjoint.err, ContainsSubstring("in common"));
   CHECK(run_program("tune --compare " + a + " " + b, kNoGpu).exit_code == 1);
+}
+
+TEST_CASE(
+    "tune --compare names what does not exist, the first one first, and devices that differ") {
+  const ProgramRun missing = run_program("tune --compare /nope /nope2", kNoGpu);
+  CHECK(missing.exit_code == 3);
+  CHECK_THAT(missing.err, ContainsSubstring("/nope does not exist"));
+  const TempDir directory;
+  const std::string a = directory / "a", b = directory / "b";
+  TuningRecord other = some_record(512, true);
+  other.device.name = "another";
+  write_record(a, some_record(512, true));
+  write_record(b, other);
+  const ProgramRun differ = run_program("tune --compare " + a + " " + b, kNoGpu);
+  CHECK(differ.exit_code == 3);
+  CHECK_THAT(differ.err,
+             ContainsSubstring("devices differ") && ContainsSubstring("made up") &&
+                 ContainsSubstring("another"));
 }
 
 TEST_CASE("bench --tuned-grid asks for records before it asks for a GPU") {
