@@ -40,7 +40,8 @@ class Inputs:
     def __init__(self, point: dict, dtype: torch.dtype, generator: torch.Generator):
         def random(heads):
             shape = (point["batch"], point["seqlen"], heads, point["head_dim"])
-            return torch.randn(shape, device="cuda", dtype=torch.float32, generator=generator).to(dtype)
+            values = torch.randn(shape, device="cuda", dtype=torch.float32, generator=generator)
+            return values.to(DTYPES[point.get("values", point["dtype"])]).to(dtype)
         self.q, self.k, self.v = (random(point[h]) for h in ("heads", "heads_kv", "heads_kv"))
         self.o = torch.empty_like(self.q)
         name = next(name for name, value in DTYPES.items() if value == dtype)
@@ -281,8 +282,9 @@ def print_row(row: dict, baseline: dict) -> None:
         print(f"{where}  {row['error']}", flush=True)
         return
     best = reference(row, baseline)
+    values = f" of {row['values']} values" if "values" in row else ""
     print(f"{where}  {row['flashjit']:7.1f}  {row.get('fa2', float('nan')):7.1f}  {row.get('cudnn', float('nan')):7.1f}"
-          f"  {row['flashjit'] / best if best else float('nan'):6.3f}  {100 * row['spread']:5.1f}%  {row['variant']}",
+          f"  {row['flashjit'] / best if best else float('nan'):6.3f}  {100 * row['spread']:5.1f}%  {row['variant']}{values}",
           flush=True)
 
 

@@ -14,10 +14,12 @@ def point(head_dim: int, causal: bool, dtype: str = "bf16", heads: int = 0, head
 
 
 def groups() -> list:
-    """[(section, points)]: the points of a group are measured together, taking turns in every round."""
+    """[(section, points)]: the points of a group are measured together, taking turns in every round. `values`: the type
+    that inputs are rounded to first; fp16 of bf16's values tells what the bits cost from what the instructions cost."""
     masks = (False, True)
     return ([("head_dims", [point(head_dim, causal)]) for causal in masks for head_dim in HEAD_DIMS] +
-            [("fp16", [point(head_dim, causal, dtype) for dtype in ("fp16", "bf16")])
+            [("fp16", [point(head_dim, causal, "fp16"), point(head_dim, causal, "fp16") | {"values": "bf16"},
+                       point(head_dim, causal, "bf16")])
              for head_dim in CLASSICAL for causal in masks] +
             [("gqa", [point(128, True, heads=32, heads_kv=heads_kv) for heads_kv in (8, 32)])])
 
@@ -72,7 +74,8 @@ def summary(section: str, rows: list) -> str:
     """The least of every ratio of a section, and where."""
     parts = []
     for name in ("vs_cudnn", "vs_line", "vs_bf16", "vs_mha"):
-        known = [row for row in rows if name in row and not (section == "head_dims" and row["head_dim"] in CLASSICAL)]
+        known = [row for row in rows if name in row and "values" not in row and
+                 not (section == "head_dims" and row["head_dim"] in CLASSICAL)]
         if known:
             least = min(known, key=lambda row: row[name])
             parts.append(f"{name} at least {least[name]} (d{least['head_dim']} "

@@ -4,6 +4,7 @@
 Prints Markdown; with --write it replaces what stands between the lines <!-- ladder --> and <!-- /ladder --> of a file.
 """
 import argparse
+import graphlib
 import json
 import pathlib
 import re
@@ -37,17 +38,12 @@ def general(step: str) -> str:
 
 
 def merge_orders(orders: list) -> list:
-    """One order of steps that agrees with the order in every case."""
-    merged = []
+    """One order of steps in which those of every case keep theirs. Raises graphlib.CycleError where there is none."""
+    steps = graphlib.TopologicalSorter()
     for order in orders:
-        at = 0
-        for step in order:
-            if step in merged:
-                at = merged.index(step) + 1
-            else:
-                merged.insert(at, step)
-                at += 1
-    return merged
+        for step, before in zip(order, [None, *order]):
+            steps.add(step, *([before] if before else []))
+    return list(steps.static_order())
 
 
 def table(rows: list, kind: str) -> str:

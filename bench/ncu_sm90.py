@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Where the Hopper forward spends its cycles, by Nsight Compute: issue slots, pipes and stall reasons of three problems.
+"""Where the Hopper forward spends its cycles, by Nsight Compute: issue slots, pipes and stall reasons of five problems,
+each with the heuristic's tiling.
 
 Needs `ncu` and the right to read performance counters. Prints a Markdown table; --out also keeps the numbers as JSON,
 --write puts the table between the lines <!-- ncu --> and <!-- /ncu --> of a file.
@@ -9,6 +10,7 @@ import csv
 import datetime
 import io
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -18,7 +20,7 @@ import sys
 import ladder_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROBLEMS = ((64, False), (128, False), (128, True))  # head_dim, causal
+PROBLEMS = ((64, False), (128, False), (128, True), (256, False), (256, True))  # head_dim, causal
 SECTIONS = ("SpeedOfLight", "ComputeWorkloadAnalysis", "SchedulerStats", "WarpStateStats")
 BEGIN, END = "<!-- ncu -->", "<!-- /ncu -->"
 # What a row takes from ncu's raw page: name -> patterns of metrics, the first that exists counts. Pipes in per cent of
@@ -72,15 +74,20 @@ def summarise(raw: dict) -> dict:
     return row | {"stalls": {name: round(stalls[name], 2) for name in largest}}
 
 
+def tiling_of(variant: str) -> str:
+    """m192n64s4_static of fwd_sm90_bf16_d128_m192n64s4_static."""
+    return re.sub(r"^fwd_sm90_[a-z0-9]+_d\d+(v\d+)?(_causal)?_", "", variant)
+
+
 def markdown(result: dict) -> str:
     columns = [name for name in METRICS if any(name in row for row in result["rows"])]
     titles = {"time_us": "µs", "issue": "issue slots", "tensor": "tensor pipe", "xu": "exp (xu) pipe"}
     lines = [f"{result['device']}, {result['date']}, bf16, S = 4096, 16k tokens, under ncu's clocks; pipes in % of their peak "
              "while an SM is active, stalls in warps for each issue.\n",
-             "| problem | " + " | ".join(titles.get(name, name) for name in columns) + " | largest stalls |",
-             "|---" * (len(columns) + 2) + "|"]
+             "| problem | tiling | " + " | ".join(titles.get(name, name) for name in columns) + " | largest stalls |",
+             "|---" * (len(columns) + 3) + "|"]
     for row in result["rows"]:
-        problem = f"{row['head_dim']} {'causal' if row['causal'] else 'full'}"
+        problem = f"{row['head_dim']} {'causal' if row['causal'] else 'full'} | {tiling_of(row['kernel'])}"
         stalls = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row["stalls"].items())
         lines.append(f"| {problem} | " + " | ".join(str(row.get(name, "–")) for name in columns) + f" | {stalls} |")
     return "\n".join(lines) + "\n"
@@ -91,7 +98,7 @@ def profile(ncu: str, program: pathlib.Path, head_dim: int, causal: bool) -> dic
                *(argument for section in SECTIONS for argument in ("--section", section)),
                str(program), "bench", "--head-dim", str(head_dim), "--heads", str(2048 // head_dim), "--batch", "4",
                "--seqlen", "4096", "--rounds", "2", "--seconds", "0.1", *(["--causal"] if causal else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "FLASHJIT_TUNE": "off"})
     try:
         return {"head_dim": head_dim, "causal": causal} | summarise(parse_raw(done.stdout))
     except ValueError as error:

@@ -6,13 +6,13 @@ carries the SHA-256 of kernel_src/ and runtime/. A record of other sources fails
 "pending": "<why it was not run again>".
 """
 import argparse
-import concurrent.futures
 import datetime
 import hashlib
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +59,10 @@ def check(path: pathlib.Path = RECORD) -> int:
         return 1
     print(f"gpu-record: {'pending: ' + record['pending'] if stale else 'fresh'} ({what})")
     return 0
+
+
+def write(record: dict, path: pathlib.Path) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def output_of(*command: str) -> str:
@@ -120,29 +124,48 @@ def run_program(name: str, command: list, folder: str, environment: dict) -> tup
     return max(len(cases), failures), failures
 
 
-def sanitize(tool: str, programs: list) -> str:
+def run_limited(command: list, folder: str, environment: dict, limit: float) -> tuple:
+    """(exit status, what it printed); the status is None where `limit` seconds were not enough: then it and all that it
+    had started are killed."""
+    with tempfile.TemporaryFile("w+") as output:  # no pipe: who waits for a GPU may outlive SIGKILL and keep it open
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            status = None
+        output.seek(0)
+        return status, output.read()
+
+
+def sanitize(tool: str, programs: list, limit: float) -> str:
     """`clean`, or what compute-sanitizer found, or why it did not run."""
     sanitizer = next((p for p in ("compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer")
                       if output_of(p, "--version")), None)
     if not sanitizer:
         return "not run: no compute-sanitizer here"
-    errors = ran = 0
+    errors = endless = ran = 0
     for name, command, folder, environment in programs:
         if not is_catch(command) or SANITIZED_TAG not in output_of(command[0], "--list-tags"):
             continue
         print(f"== compute-sanitizer {tool}: {name}", flush=True)
         start = time.monotonic()
-        result = subprocess.run([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAG],
-                                cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,
-                                check=False)
-        output = result.stdout + result.stderr
+        status, output = run_limited([sanitizer, "--tool", tool, "--error-exitcode", "99", *command, SANITIZED_TAG,
+                                      "--durations", "yes"], folder, {**os.environ, **environment}, limit)
+        took = f"{tool}: {time.monotonic() - start:.0f} s"
+        if status is None:
+            took += f", killed: it had not ended in {limit:.0f} s"
         summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY:.*", output)
-        lines = output.splitlines()[-200:] if result.returncode else summary
-        print("\n".join([*lines, f"   {tool}: {time.monotonic() - start:.0f} s"]), flush=True)
+        lines = summary if status == 0 else output.splitlines()[-200:]
+        print("\n".join([*lines, f"   {took}"]), flush=True)
         ran += 1
-        errors += result.returncode != 0 or not summary
+        endless += status is None
+        errors += status != 0 or not summary
     if not ran:
         return f"not run: no test has the tag {SANITIZED_TAG}"
+    if endless:
+        return f"{endless} of {ran} programs did not end in {limit:.0f} s"
     return "clean" if not errors else f"{errors} of {ran} programs with findings"
 
 
@@ -154,6 +177,8 @@ def main() -> int:
     parser.add_argument("--digest", action="store_true", help="only print the digest of the sources")
     parser.add_argument("--build", default="build/release", help="build directory (default: %(default)s)")
     parser.add_argument("--no-sanitizer", action="store_true", help="leave compute-sanitizer out")
+    parser.add_argument("--limit", type=float, default=300, metavar="SECONDS",
+                        help="a sanitizer that takes longer is killed and told of (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, default=RECORD)
     arguments = parser.parse_args()
     if arguments.digest:
@@ -161,7 +186,7 @@ def main() -> int:
         return 0
     if arguments.pending:
         record = json.loads(arguments.out.read_text()) | {"pending": arguments.pending}
-        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+        write(record, arguments.out)
         return check(arguments.out)
     if arguments.check:
         return check(arguments.out)
@@ -173,15 +198,16 @@ def main() -> int:
     record["tests_run"] = sum(r[0] for r in results)
     record["tests_failed"] = sum(r[1] for r in results)
     tools = ("memcheck", "racecheck")
-    if arguments.no_sanitizer:
-        record |= dict.fromkeys(tools, "not run")
-    else:  # side by side: most of their time is one thread of the host's
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            record |= zip(tools, pool.map(lambda tool: sanitize(tool, programs), tools))
-    arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    record |= dict.fromkeys(tools, "not run")
+    write(record, arguments.out)  # also for whoever ends this before the sanitizers do
+    if not arguments.no_sanitizer:  # one after the other: side by side one of two did not end once
+        for tool in tools:
+            record[tool] = sanitize(tool, programs, arguments.limit)
+            write(record, arguments.out)
     print(json.dumps(record, indent=2))
     print(f"{record['tests_run'] - record['tests_failed']} passed, {record['tests_failed']} failed")
-    return int(record["tests_failed"] > 0 or "findings" in record["memcheck"] + record["racecheck"])
+    bad = [tool for tool in tools if record[tool] != "clean" and not record[tool].startswith("not run")]
+    return int(record["tests_failed"] > 0 or bool(bad))
 
 
 if __name__ == "__main__":

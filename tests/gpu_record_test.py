@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """gpu_record.py without a GPU: the digest, the verdicts of --check, and what is counted of a test program."""
+import contextlib
+import io
 import json
+import os
 import pathlib
 import stat
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -96,6 +100,51 @@ class RunProgram(unittest.TestCase):
         self.assertEqual(self.run_script("demo", 'test "$TOLD" = yes -a -n "$PATH"'), (1, 0))
         catch = f"test \"$TOLD\" = yes && cat >\"$4\" <<'X'\n{JUNIT}\nX\nexit 1"
         self.assertEqual(self.run_script("x_tests", catch), (2, 1))
+
+
+class Sanitize(unittest.TestCase):
+    """A compute-sanitizer of ours in front of a program of ours."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.printed = io.StringIO()
+
+    def script(self, name, text):
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return str(path)
+
+    def verdict(self, tool, limit=60.0):
+        self.script("compute-sanitizer", f"[ $1 = --version ] && echo 1 && exit\n{tool}")
+        program = self.script("x_tests", "echo '[sanitizer]'")
+        with mock.patch.dict(os.environ, {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"}), \
+                contextlib.redirect_stdout(self.printed):
+            return gpu_record.sanitize("racecheck", [("x", [program], str(self.folder), {})], limit)
+
+    def test_without_findings_it_is_clean(self):
+        self.assertEqual(self.verdict("echo RACECHECK SUMMARY: 0 hazards displayed"), "clean")
+        self.assertIn("0 hazards", self.printed.getvalue())
+
+    def test_findings_and_silence_are_not(self):
+        self.assertEqual(self.verdict("echo a hazard; echo RACECHECK SUMMARY: 1 hazard; exit 99"),
+                         "1 of 1 programs with findings")
+        self.assertIn("a hazard", self.printed.getvalue())
+        self.assertEqual(self.verdict("exit 0"), "1 of 1 programs with findings", "no summary")
+
+    def test_what_does_not_end_is_killed_with_its_children_and_tells_how_far_it_came(self):
+        endless = f"echo the first test passed; sleep 600 & echo $! >{self.folder}/child; wait"
+        self.assertEqual(self.verdict(endless, limit=1), "1 of 1 programs did not end in 1 s")
+        self.assertIn("the first test passed", self.printed.getvalue())
+        child = pathlib.Path(f"/proc/{(self.folder / 'child').read_text().strip()}/stat")
+        for _ in range(100):  # until the system has ended it
+            if not child.exists() or child.read_text().split()[2] == "Z":
+                break
+            time.sleep(0.1)
+        else:
+            self.fail("what it had started lives on")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ class ExtraPoints(unittest.TestCase):
         self.assertEqual(len(dims), 2 * len(extra_points.HEAD_DIMS))
         for section, points in groups:
             if section == "fp16":
-                self.assertEqual([p["dtype"] for p in points], ["fp16", "bf16"])
+                self.assertEqual([(p["dtype"], p.get("values")) for p in points],
+                                 [("fp16", None), ("fp16", "bf16"), ("bf16", None)])
             if section == "gqa":
                 self.assertEqual([(p["heads"], p["heads_kv"]) for p in points], [(32, 8), (32, 32)])
             for p in points:
@@ -52,6 +53,10 @@ class ExtraPoints(unittest.TestCase):
         extra_points.finish("fp16", pair)
         self.assertEqual(pair[0]["vs_bf16"], 0.97)
         self.assertNotIn("vs_bf16", pair[1])
+        rounded = [row(128, 776.0, dtype="fp16"), row(128, 720.0, dtype="fp16", values="bf16"), row(128, 800.0)]
+        extra_points.finish("fp16", rounded)
+        self.assertEqual([r.get("vs_bf16") for r in rounded], [0.97, 0.9, None])
+        self.assertIn("vs_bf16 at least 0.97", extra_points.summary("fp16", rounded))
         heads = [extra_points.point(128, True, heads=32, heads_kv=n) | {"kernel": "sm90", "flashjit": f}
                  for n, f in ((8, 735.0), (32, 700.0))]
         extra_points.finish("gqa", heads)
@@ -78,6 +83,12 @@ class LadderTable(unittest.TestCase):
                          ["| a", "| + overlap", "| + skip", "| + more warpgroups"])
         self.assertEqual(lines[3], "| + overlap | 625 · .65 · ×1.25 | 500 · .65 · ×1.20 |")
         self.assertTrue(lines[4].startswith("| + skip |  | 500"))
+
+    def test_a_step_that_one_case_takes_early_and_another_late_stands_where_both_agree(self):
+        orders = [["a", "q"], ["a", "dynamic", "skip", "q"], ["a", "dynamic", "staged"]]
+        merged = ladder_table.merge_orders(orders)
+        for order in orders:
+            self.assertEqual(sorted(order, key=merged.index), order)
 
     def test_what_failed_says_so_and_numbers_have_their_source(self):
         text = ladder_table.markdown(self.result)
@@ -109,9 +120,10 @@ class Ncu(unittest.TestCase):
         self.assertEqual(list(row["stalls"].items()), [("wait", 3.5), ("gmma", 2.12)])
         self.assertNotIn("fma", row)
         text = ncu_sm90.markdown({"device": "GPU", "date": "2026-01-01",
-                                  "rows": [row | {"head_dim": 128, "causal": True}]})
-        self.assertIn("| problem | µs | issue slots | tensor pipe | exp (xu) pipe | largest stalls |", text)
-        self.assertIn("| 128 causal | 1234.5 | 41.0 | 91.0 | 33.2 | wait 3.5, gmma 2.12 |", text)
+                                  "rows": [row | {"head_dim": 128, "causal": True,
+                                                   "kernel": "fwd_sm90_bf16_d128_causal_m192n64s4"}]})
+        self.assertIn("| problem | tiling | µs | issue slots | tensor pipe | exp (xu) pipe | largest stalls |", text)
+        self.assertIn("| 128 causal | m192n64s4 | 1234.5 | 41.0 | 91.0 | 33.2 | wait 3.5, gmma 2.12 |", text)
 
     def test_no_counters_is_an_error(self):
         with self.assertRaises(ValueError):
