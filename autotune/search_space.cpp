@@ -79,16 +79,6 @@ Grid grid_of(Family family, const Problem& problem) {
   return {};
 }
 
-// How setmaxnreg divides the launch's registers, by the number of consumer warpgroups: the producer
-// keeps the least that it compiles with unspilled, the consumers get the rest.
-std::pair<int, int> register_split(int consumers) {
-  if (consumers < 2) return {0, 0};
-  const int launch = sm90_launch_regs(consumers + 1);
-  const int producer = consumers == 2 ? 40 : 32;
-  const int rest = (launch * (consumers + 1) - producer) / consumers / 8 * 8;
-  return {producer, std::min(rest, 240)};
-}
-
 // Calls visit() for every combination of values of the named fields, the last field fastest.
 template <typename F>
 void vary(const Tiling& tiling, const F& visit) {
@@ -144,7 +134,9 @@ void for_each_tiling(Family family, const Grid& grid, const F& visit) {
                              .num_q_stages = num_q_stages,
                              .num_warps = num_warps};
             if (family == Family::kSm90) {
-              std::tie(tiling.producer_regs, tiling.consumer_regs) = register_split(num_warps / 4);
+              const Sm90Registers registers = sm90_registers(num_warps / 4);
+              tiling.producer_regs = registers.producer;
+              tiling.consumer_regs = registers.consumer;
             }
             for_each_switch(grid, tiling, visit);
           }

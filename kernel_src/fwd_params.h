@@ -21,8 +21,7 @@ struct FwdParams {
   const void* k;  // [batch, seqlen_kv, num_heads_kv, head_dim_qk]
   const void* v;  // [batch, seqlen_kv, num_heads_kv, head_dim_v]
   void* o;        // [batch, seqlen_q,  num_heads_q,  head_dim_v]
-  float*
-      lse;  // [batch, num_heads_q, seqlen_q], dense, natural log; null unless Problem::return_lse
+  float* lse;     // [batch, num_heads_q, seqlen_q], dense, natural log; null unless return_lse
   Strides q_stride, k_stride, v_stride, o_stride;
   int batch;
   int num_heads_q;
@@ -32,14 +31,13 @@ struct FwdParams {
   int seqlen_kv;
   int diagonal;              // causal: row i sees key j iff j <= i + diagonal
   float softmax_scale;       // natural units; the sign is the caller's
-  float softmax_scale_log2;  // |softmax_scale| · log2(e), never 0: scores enter exp2 as s ·
-                             // softmax_scale_log2
+  float softmax_scale_log2;  // |softmax_scale| · log2(e), never 0: P = exp2(score · this − offset)
   bool negate_q;             // softmax_scale < 0: kernels flip the sign of Q
-  void* workspace;           // see workspace_bytes() in runtime/launch.h
+  void* workspace;           // workspace_bytes() of runtime/executor.h; dynamic sm90: the counter
 };
 
 // Persistent scheduling of the sm90 kernels; made by runtime/tile_schedule, read by
-// attention/scheduler.cuh.
+// attention/sm90_scheduler.cuh.
 struct TileSchedule {
   int num_m_blocks;       // query tiles of one (batch, head), of sm90_tile_rows() each
   int num_tiles;          // num_m_blocks · num_heads_q · batch

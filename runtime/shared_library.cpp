@@ -14,8 +14,8 @@ SharedLibrary::SharedLibrary(const std::vector<std::string>& candidates,
     : code_(code) {
   std::string reasons;
   for (const std::string& candidate : candidates) {
-    // Never unloaded: a driver has threads of its own, and tools hook it; the finalisers of such a
-    // library have nothing to wait for only when the process ends.
+    // Never unloaded: a driver has threads of its own, and tools hook it; run before the process
+    // ends, the finalisers of such a library can wait for ever for a thread that waits for dlclose.
     handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle_ != nullptr) {
       name_ = candidate;

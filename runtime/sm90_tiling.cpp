@@ -10,14 +10,8 @@ namespace {
 
 constexpr Arch kHopper = {9, 0, true};
 
-// Shared of a launch's 65536 registers by number of consumer warpgroups: {producer, consumer}.
-struct RegisterSplit {
-  int producer, consumer;
-};
-constexpr RegisterSplit kRegisters[] = {{0, 0}, {0, 0}, {40, 232}, {32, 160}, {32, 112}};
-
 int consumer_registers(int warpgroups) {
-  return warpgroups == 1 ? sm90_launch_regs(2) : kRegisters[warpgroups].consumer;
+  return warpgroups == 1 ? sm90_launch_regs(2) : sm90_registers(warpgroups).consumer;
 }
 
 bool fits(const Problem& problem, const Tiling& tiling) {
@@ -144,8 +138,8 @@ std::optional<Tiling> candidate(const Problem& problem, int warpgroups, int clus
               .skip_masked = causal,
               .cluster_size = cluster_size,
               .schedule = causal ? Schedule::kDynamic : Schedule::kStatic,
-              .producer_regs = kRegisters[warpgroups].producer,
-              .consumer_regs = kRegisters[warpgroups].consumer};
+              .producer_regs = sm90_registers(warpgroups).producer,
+              .consumer_regs = sm90_registers(warpgroups).consumer};
   t.rescale = Rescale::kOptimistic;  // wins wherever it was measured
   t.row_sum_by_mma = use_row_sum_by_mma(problem, warpgroups);
   const bool sums_behind_v = t.row_sum_by_mma && widest_dim > kPanelColumns;

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <vector>
 
+#include "kernel_src/sm90/plan.h"
+
 namespace flashjit {
 namespace {
 
@@ -125,24 +127,9 @@ Tiling naming_base(Family family, int block_m, const Problem& problem) {
   base.schedule = Schedule::kDynamic;
   base.rescale = Rescale::kOptimistic;
   base.epilogue = Epilogue::kThroughQ;
-  // What one producer and num_warps / 4 consumers can share of a launch's registers; a single
-  // consumer has enough without.
-  switch (base.num_warps) {
-    case 8:
-      base.producer_regs = 40;
-      base.consumer_regs = 232;
-      break;
-    case 12:
-      base.producer_regs = 32;
-      base.consumer_regs = 160;
-      break;
-    case 16:
-      base.producer_regs = 32;
-      base.consumer_regs = 112;
-      break;
-    default:
-      break;
-  }
+  const Sm90Registers registers = sm90_registers(sm90_num_warpgroups(base));
+  base.producer_regs = registers.producer;
+  base.consumer_regs = registers.consumer;
   return base;
 }
 

@@ -3,10 +3,11 @@
 // O to the new maximum and makes P. One policy for each Rescale; all three are exact.
 //
 // State: `offset` is what every score is measured against, in the exponent: P = exp2(s·c − offset),
-// c = softmax_scale_log2 > 0; −inf while a row has seen no key. Sums are this thread's columns only
-// until row_sums(). With row_sum_by_mma they come from P·V's extra columns instead. P goes to an
-// Sm90Probs (sm90/probs.cuh), 16 keys at a time. `visible`: how many keys a thread's two rows have
-// seen at the end of the step; read in masked steps.
+// c = softmax_scale_log2 > 0; −inf while all scores that a row has seen are −inf, be it that it
+// sees no key or that K holds infinities. Sums are this thread's columns only, until the end of the
+// tile (Sm90Consumer::normalise()). With row_sum_by_mma they come from P·V's extra columns instead.
+// P goes to an Sm90Probs (sm90/probs.cuh), 16 keys at a time. `visible`: how many keys a thread's
+// two rows have seen at the end of the step; read in masked steps.
 #pragma once
 #include "attention/softmax.cuh"
 
@@ -16,7 +17,7 @@ struct RowOffsets {
   float offset[2] = {kNegInf, kNegInf};
   float row_sum[2] = {0.0f, 0.0f};
 
-  // For a row without a visible key all scores are −inf: P = exp2(−inf − 0) = 0.
+  // While all scores are −inf: P = exp2(−inf − 0) = 0.
   __device__ __forceinline__ float finite(int r) const {
     return offset[r] == kNegInf ? 0.0f : offset[r];
   }
@@ -142,12 +143,7 @@ struct Sm90Softmax<Rescale::kLazy, kDtype, kSum> : RowOffsets {
     const bool rise = __fmaf_rn(row_max[0], scale_log2, -offset[0]) > kLazyThreshold ||
                       __fmaf_rn(row_max[1], scale_log2, -offset[1]) > kLazyThreshold;
     if (__any_sync(0xffffffffu, rise)) raise(row_max, scale_log2, {0.0f, 0.0f}, o);
-    exponentiate_packed<kDtype, kSum>(s,
-                                      scale_log2,
-                                      kMasked ? finite(0) : offset[0],
-                                      kMasked ? finite(1) : offset[1],
-                                      row_sum,
-                                      probs);
+    exponentiate_packed<kDtype, kSum>(s, scale_log2, finite(0), finite(1), row_sum, probs);
   }
 };
 

@@ -4,7 +4,9 @@
 // need a mask, then the rest in a loop without mask code; both loops are one body, step().
 //
 //   barrier      arrives                                  waits       arrivals
-//   q_full[q]    producer, then TMA                       consumers   1, and the bytes of Q
+//   q_full[q]    producer, then TMA; the last time, with  consumers   1, and the bytes of Q
+//                m_block −1 for the end, the producer
+//                alone
 //   q_empty[q]   lane 0 of every consumer warp; with      producer    4 · warpgroups
 //                Epilogue::kThroughQ one thread of every                warpgroups
 //                warpgroup, when O has left the buffer

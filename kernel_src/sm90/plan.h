@@ -11,6 +11,7 @@ namespace flashjit {
 inline constexpr int kPanelColumns = 64;
 inline constexpr int kPanelRowBytes = 128;
 inline constexpr int kWarpgroupRows = 64;
+inline constexpr int kSm90MaxConsumers = 4;  // warpgroups
 inline constexpr int kMaxStagingPanels = 2;  // Epilogue::kStaged: panels of O in flight at once
 
 constexpr int num_panels(int head_dim) { return ceil_div(head_dim, kPanelColumns); }
@@ -97,6 +98,20 @@ constexpr int sm90_launch_regs(int warpgroups) {
   return regs < 255 ? regs : 255;
 }
 
+// How setmaxnreg divides them between the producer and each of the consumers: the producer keeps
+// the least that it compiles with unspilled. {0, 0}: it does not; one consumer has enough.
+struct Sm90Registers {
+  int producer = 0;
+  int consumer = 0;
+};
+constexpr Sm90Registers sm90_registers(int consumers) {
+  if (consumers < 2 || consumers > kSm90MaxConsumers) return {};
+  const int producer = consumers == 2 ? 40 : 32;
+  const int rest = sm90_launch_regs(consumers + 1) * (consumers + 1) - producer;
+  const int consumer = rest / consumers / 8 * 8;
+  return {producer, consumer < 240 ? consumer : 240};
+}
+
 constexpr SmemPlan sm90_smem_plan(const KernelConfig& config) {
   const Tiling& t = config.tiling;
   const int v_row_bytes = num_panels(config.problem.head_dim_v) * kPanelRowBytes;
@@ -143,7 +158,7 @@ constexpr const char* sm90_why_illegal(const KernelConfig& config) {
   const Problem& p = config.problem;
   if (p.dtype == Dtype::kFp32) return "sm90: fp16 and bf16 only";
   if (config.arch != Arch{9, 0, true}) return "sm90 kernels need arch sm_90a";
-  if (t.num_warps < 4 || t.num_warps > 16 || t.num_warps % 4 != 0)
+  if (t.num_warps < 4 || t.num_warps > 4 * kSm90MaxConsumers || t.num_warps % 4 != 0)
     return "sm90: num_warps is not 4, 8, 12 or 16";
   if (t.block_m != 16 * t.num_warps) return "sm90: block_m is not 16 rows for each warp";
   if (t.block_n < 16 || t.block_n > 256 || t.block_n % 16 != 0)

@@ -56,6 +56,7 @@ std::vector<AttentionCase> hopper_cases() {
       add(with(dims, causal, [](AttentionCase& c) { c.layout = Layout::kBhsd; }));
       add(with(dims, causal, [](AttentionCase& c) { c.inputs = Inputs::kOutliers; }));
       add(with(dims, causal, [](AttentionCase& c) { c.inputs = Inputs::kLarge; }));
+      add(with(dims, causal, [](AttentionCase& c) { c.inputs = Inputs::kInfiniteKeys; }));
       add(with(dims, causal, [](AttentionCase& c) { c.seqlen_q = 1, c.heads_q = 16; }));
       add(with(dims, causal, [](AttentionCase& c) { c.seqlen_kv = 1; }));
     }
@@ -102,8 +103,11 @@ TEST_CASE("tilings that only the tuner chooses compute attention") {
   for (const HeadDims dims : {HeadDims{64, 64}, {72, 72}, {96, 40}, {128, 128}, {192, 128}}) {
     for (const bool causal : {false, true}) {
       for (const Scalar scalar : {Scalar::kBf16, Scalar::kFp16}) {
-        const AttentionCase c = tiling_case(dims.qk, dims.v, causal, scalar);
+        AttentionCase c = tiling_case(dims.qk, dims.v, causal, scalar);
         forced.add_unusual(c);
+        c.inputs = Inputs::kInfiniteKeys;
+        forced.add_unusual(c);
+        c.inputs = Inputs::kNormal;
         if (causal) forced.add_unusual(c, /*special=*/true);
       }
     }

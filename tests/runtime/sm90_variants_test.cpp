@@ -9,6 +9,7 @@
 
 #include "compiler.h"
 #include "kernel_registry.h"
+#include "kernel_src/sm90/plan.h"
 #include "settings.h"
 #include "sm90_tiling.h"
 #include "support/catch.h"
@@ -75,6 +76,12 @@ std::string find_faults(const KernelConfig& config,
   for (const std::string& warning : binary.warnings) faults += warning + "\n";
   const ResourceUse& use = binary.resources;
   if (use.spill_store_bytes + use.spill_load_bytes + use.stack_bytes > 0) faults += "it spills\n";
+  // With fewer the launch holds less than setmaxnreg hands out, and a consumer waits for ever.
+  const int launch_regs = sm90_launch_regs(sm90_num_warpgroups(config.tiling) + 1);
+  if (config.tiling.consumer_regs != 0 && use.registers != launch_regs) {
+    faults += std::to_string(use.registers) + " registers at launch, setmaxnreg counts on " +
+              std::to_string(launch_regs) + "\n";
+  }
   if (nvdisasm.empty()) return faults;
   const std::vector<test::GemmLoop> loops =
       test::find_gemm_loops(test::disassemble(nvdisasm, binary.code));

@@ -1,6 +1,8 @@
 #include "support/attention_case.h"
 
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <random>
 
 namespace flashjit::test {
@@ -34,6 +36,11 @@ std::vector<AttentionCase> rule_cases(Scalar scalar) {
   add([](AttentionCase& c) { c.layout = Layout::kPadded, c.heads_q = 2, c.batch = 2; });
   add([](AttentionCase& c) { c.inputs = Inputs::kOutliers, c.seqlen_kv = 129; });
   add([](AttentionCase& c) { c.inputs = Inputs::kLarge, c.seqlen_kv = 129; });
+  for (const bool causal : {false, true}) {
+    add([=](AttentionCase& c) {
+      c.inputs = Inputs::kInfiniteKeys, c.seqlen_q = 17, c.seqlen_kv = 641, c.causal = causal;
+    });
+  }
   return cases;
 }
 
@@ -67,6 +74,22 @@ std::vector<AttentionCase> shape_cases(Scalar scalar, const std::vector<int>& se
                            .head_dim_v = group == 3 ? 128 : 64,
                            .causal = causal});
   return cases;
+}
+
+// Every query has a positive first element; a key's is −inf except in one third of them.
+void plant_infinite_keys(HostTensor& q, HostTensor& k, bool causal) {
+  const auto [batch, seqlen_q, heads_q, dim] = q.shape();
+  const auto [kv_batch, seqlen_kv, heads_kv, kv_dim] = k.shape();
+  const std::int64_t third = (seqlen_kv + 2) / 3, first = causal ? 0 : third;
+  for (std::int64_t b = 0; b < batch; ++b) {
+    for (std::int64_t i = 0; i < seqlen_q; ++i)
+      for (std::int64_t h = 0; h < heads_q; ++h)
+        q.set(b, i, h, 0, 0.25 + std::abs(q.get(b, i, h, 0)));
+    for (std::int64_t j = 0; j < seqlen_kv; ++j)
+      for (std::int64_t h = 0; h < heads_kv; ++h)
+        if (j < first || j >= first + third)
+          k.set(b, j, h, 0, -std::numeric_limits<double>::infinity());
+  }
 }
 
 void append(std::vector<AttentionCase>& cases, const std::vector<AttentionCase>& more) {
@@ -109,6 +132,7 @@ std::string name_of(const AttentionCase& c) {
   add(name_of(c.layout));
   if (c.inputs == Inputs::kOutliers) add("outliers");
   if (c.inputs == Inputs::kLarge) add("large");
+  if (c.inputs == Inputs::kInfiniteKeys) add("infinite keys");
   return name;
 }
 
@@ -147,6 +171,7 @@ CaseInputs make_inputs(const AttentionCase& c, std::uint64_t seed) {
   HostTensor q = make(c.seqlen_q, c.heads_q, c.head_dim_qk);
   HostTensor k = make(c.seqlen_kv, c.heads_kv, c.head_dim_qk);
   HostTensor v = make(c.seqlen_kv, c.heads_kv, c.head_dim_v);
+  if (c.inputs == Inputs::kInfiniteKeys) plant_infinite_keys(q, k, c.causal);
   return {std::move(q), std::move(k), std::move(v)};
 }
 

@@ -15,6 +15,10 @@ enum class Inputs {
   kNormal,    // standard normal
   kOutliers,  // one entry in 64 times 10
   kLarge,     // times 8: the softmax is nearly one-hot
+  // All scores but those of a third of the keys are −inf, by infinities in K: a row has seen whole
+  // blocks before its first finite score. Causal: the first third, which every row sees where there
+  // are 1.5 times as many keys as queries.
+  kInfiniteKeys,
 };
 
 struct AttentionCase {

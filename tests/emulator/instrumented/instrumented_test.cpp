@@ -24,13 +24,15 @@ std::vector<AttentionCase> cases_of(const KernelConfig& config) {
                            .causal = problem.mask == MaskKind::kCausal,
                            .lse = problem.return_lse};
   AttentionCase grouped = base, top_left = base, tall = base, large = base, negative = base;
+  AttentionCase infinite = base;
   grouped.batch = 2, grouped.heads_q = 2, grouped.seqlen_q = 140, grouped.seqlen_kv = 333;
   top_left.seqlen_q = 65, top_left.seqlen_kv = 113, top_left.top_left = base.causal;
   top_left.layout = Layout::kBhsd, top_left.heads_q = top_left.heads_kv = 2;
   tall.seqlen_q = 259, tall.seqlen_kv = 67;
   large.inputs = Inputs::kLarge, large.seqlen_kv = 257;
   negative.scale = -0.2f, negative.seqlen_q = 33;
-  std::vector<AttentionCase> cases = {grouped, top_left, tall, large};
+  infinite.inputs = Inputs::kInfiniteKeys, infinite.seqlen_q = 67, infinite.seqlen_kv = 641;
+  std::vector<AttentionCase> cases = {grouped, top_left, tall, large, infinite};
   // sm90 has no negative scale: the runtime runs sm80 in its place.
   if (config.tiling.family != Family::kSm90) cases.push_back(negative);
   return cases;
