@@ -1,11 +1,9 @@
 #include "cli/bench_tuned.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 
 #include "autotune/sm_clock.h"
 #include "cli/problem_sets.h"
@@ -103,7 +101,7 @@ Json document(const CudaTuningDevice& device, const Table& table, double gain, d
   return {{"device", device.info().name},
           {"driver", nvidia_driver_version()},
           {"cuda_driver", device.info().driver_version},
-          {"date", fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)))},
+          {"date", today()},
           {"command", "flashjit tune --grid, then flashjit bench --tuned-grid"},
           {"policy", pair_policy().text()},
           {"unit", "TFLOP/s; ratio: median over the rounds of default time / tuned time"},

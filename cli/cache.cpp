@@ -1,4 +1,5 @@
 // `flashjit cache list|stats|verify|clear|gc`: the user's cache directory.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <ctime>
@@ -13,11 +14,7 @@ namespace {
 double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 std::string utc(const timespec& time) {
-  std::tm parts = {};
-  char text[32] = "";
-  ::gmtime_r(&time.tv_sec, &parts);
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
-  return text;
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(time.tv_sec));
 }
 
 void show_entries(const std::vector<CacheListing>& rows, const Settings& settings, Report& report) {

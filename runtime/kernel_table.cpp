@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "mixer.h"
+
 namespace flashjit {
 namespace {
 
@@ -10,13 +12,8 @@ constexpr std::size_t kFirstSize = 64;
 }  // namespace
 
 std::size_t hash_of(const KernelConfig& config) {
-  std::uint64_t hash = 0;
-  // One multiplication per field: the product spreads small integers over the upper bits, which the
-  // rotation brings back down.
-  const auto mix = [&hash](auto value) {
-    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9E3779B97F4A7C15ull;
-    hash = hash << 29 | hash >> 35;
-  };
+  Mixer hash;
+  const auto mix = [&hash](auto value) { hash.add(static_cast<std::uint64_t>(value)); };
   const Problem& p = config.problem;
   mix(p.dtype), mix(p.head_dim_qk), mix(p.head_dim_v), mix(p.mask), mix(p.return_lse);
   const Tiling& t = config.tiling;
@@ -25,7 +22,7 @@ std::size_t hash_of(const KernelConfig& config) {
   mix(t.probs_in_smem), mix(t.cluster_size);
   mix(t.schedule), mix(t.rescale), mix(t.epilogue), mix(t.producer_regs), mix(t.consumer_regs);
   mix(config.arch.major), mix(config.arch.minor), mix(config.arch.specific);
-  return hash;
+  return hash.top_bits(32);
 }
 
 KernelTable::KernelTable() {

@@ -2,22 +2,12 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <memory>
 
+#include "mixer.h"
+
 namespace flashjit {
-
-// The hash. One multiplication per word spreads small integers over the upper bits; the rotation
-// brings them back down for the next.
-class Mixer {
- public:
-  void add(std::uint64_t value) { state_ = std::rotl(state_ ^ value, 29) * 0x9E3779B97F4A7C15ull; }
-  std::uint64_t top_bits(int count) const { return state_ >> (64 - count); }
-
- private:
-  std::uint64_t state_ = 0;
-};
 
 // The calling thread's table of `Slot`, one for each kind of slot. Two entries may share a place,
 // so that two tensors of one call can stay, whatever their hashes are. On the heap from the

@@ -19,9 +19,12 @@
 
 namespace flashjit::test {
 
+// Says so where it is none: the test that asks returns then.
 inline bool is_hopper() {
   const Arch arch = gpu().info().arch;
-  return arch.major == 9 && arch.specific;
+  const bool hopper = arch.major == 9 && arch.specific;
+  if (!hopper) WARN("skipped: " << gpu().info().name << " is no Hopper GPU");
+  return hopper;
 }
 
 inline unsigned all_threads() { return std::max(1u, std::thread::hardware_concurrency()); }
