@@ -37,10 +37,13 @@ agreement() {
     mv "$work/agreement.json" "$results/${name}_tuning_agreement.json"
 }
 preload() { "$program" bench-preload --out "$results/${name}_preload.json"; }
+host() {
+  "$program" bench --host --json >"$work/host.json" && mv "$work/host.json" "$results/${name}_host.json"
+}
 start() { "$program" bench-start --out "$results/${name}_start.json"; }
 
 failed=()
-for step in ${STEPS:-compile tuning grid extra tuned ladder ncu agreement preload start}; do
+for step in ${STEPS:-compile tuning grid extra tuned ladder ncu agreement preload start host}; do
   began=$SECONDS
   printf '== %s\n' "$step" >&2
   "$step" || failed+=("$step")

@@ -1,8 +1,8 @@
 // `flashjit bench`: time, TFLOP/s and GB/s of problems on a GPU, or the 36-point grid; with --host
 // what a call costs the host, warm and cold.
 #include <fmt/format.h>
+
 #include <memory>
-#include "variant_name.h"
 
 #include "autotune/measure.h"
 #include "cli/bench_compile.h"
@@ -17,6 +17,7 @@
 #include "cli/tensors.h"
 #include "cli/toolchain.h"
 #include "cli/variants.h"
+#include "variant_name.h"
 
 namespace flashjit::cli {
 namespace {
@@ -193,6 +194,7 @@ int run_bench(const BenchOptions& options, Report& report) {
   const Device& device = gpu->device();
   report.value("device", device.info().name);
   report.value("driver_version", device.info().driver_version);
+  report.value("date", today());
   const AttentionProblem problem = options.problem.problem();
   if (options.host) return bench_host(problem, device, report);
   MeasurePolicy policy = options.policy;

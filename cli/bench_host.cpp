@@ -100,27 +100,36 @@ VariantInfo first_call(const fs::path& cache_dir,
   return info;
 }
 
+// `cache_dir`: the runtime's.
 void report_warm(const AttentionProblem& problem,
                  const Device& device,
                  Tensors& tensors,
                  Runtime& runtime,
+                 const fs::path& cache_dir,
                  Report& report) {
   const AttentionArgs args = tensors.args();
   runtime.forward(args);
+  Runtime without_records(Options{.backend = Backend::kCuda,
+                                  .device = device.ordinal(),
+                                  .cache_dir = cache_dir,
+                                  .tune = TuneMode::kOff});
+  without_records.forward(args);
   FreshTensors fresh(device, problem);
   const GpuStream stream(device);
   const GpuGraph graph(
       device, stream, [&](CUstream capturing) { runtime.forward(args, capturing); });
   const BareLaunch bare(device, graph);
-  std::vector<HostCall> calls = {{"forward", [&] { runtime.forward(args, stream.get()); }},
-                                 {"bare", [&] { bare(stream.get()); }},
-                                 {"fresh",
-                                  [&, workspace = args.workspace, size = args.workspace_size] {
-                                    AttentionArgs other = fresh.next();
-                                    other.workspace = workspace, other.workspace_size = size;
-                                    runtime.forward(other, stream.get());
-                                  }},
-                                 {"validate", [&] { (void)validate(args); }}};
+  std::vector<HostCall> calls = {
+      {"forward", [&] { runtime.forward(args, stream.get()); }},
+      {"bare", [&] { bare(stream.get()); }},
+      {"fresh",
+       [&, workspace = args.workspace, size = args.workspace_size] {
+         AttentionArgs other = fresh.next();
+         other.workspace = workspace, other.workspace_size = size;
+         runtime.forward(other, stream.get());
+       }},
+      {"no records", [&] { without_records.forward(args, stream.get()); }},
+      {"validate", [&] { (void)validate(args); }}};
   for (HostCall& call : driver_calls(device, stream.get(), args)) calls.push_back(std::move(call));
   const std::vector<Measurement> times = compare_host_times(calls, [&] { stream.synchronize(); });
 
@@ -133,7 +142,7 @@ void report_warm(const AttentionProblem& problem,
   };
   std::string parts;
   Json all_parts = Json::object();
-  for (std::size_t i = 3; i < times.size(); ++i) {
+  for (std::size_t i = 4; i < times.size(); ++i) {
     parts += fmt::format(
         "{}{} {:.0f} ns", parts.empty() ? "" : ", ", times[i].name, 1000 * times[i].median_us);
     all_parts[times[i].name] = times[i].median_us;
@@ -149,6 +158,7 @@ void report_warm(const AttentionProblem& problem,
         bare_us},
        {"extra_us", "difference, same", extra(times[0]), times[0].median_us - bare_us},
        {"fresh_extra_us", "difference, new", extra(times[2]), times[2].median_us - bare_us},
+       {"no_records_us", "without tuning records", us(times[3]), times[3].median_us},
        {"parts_us", "alone", parts, all_parts}});
 }
 
@@ -164,7 +174,7 @@ int bench_host(const AttentionProblem& problem, const Device& device, Report& re
     Runtime runtime(Options{.backend = Backend::kCuda,
                             .device = device.ordinal(),
                             .cache_dir = fs::path(cache.path())});
-    report_warm(problem, device, tensors, runtime, report);
+    report_warm(problem, device, tensors, runtime, cache.path(), report);
   }
   report.facts("cold",
                "First call, empty cache, context alive",

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bench" / "refresh.sh"
-OURS = "compile tuning tuned ladder agreement preload start"  # those that need neither PyTorch nor a profiler
+OURS = "compile tuning tuned ladder agreement preload start host"  # those that need neither PyTorch nor a profiler
 
 FLASHJIT = """#!/bin/sh
 echo "$*" >>"{folder}/calls"
@@ -43,7 +43,7 @@ class Refresh(unittest.TestCase):
         files = {p.relative_to(self.folder / "out").as_posix() for p in (self.folder / "out").rglob("*.json")}
         self.assertEqual(files, {"records/h999.json"} |
                          {f"h999_{what}.json" for what in ("compile", "tuning", "tuned", "ladder", "tuning_agreement",
-                                                           "preload", "start")})
+                                                           "preload", "start", "host")})
 
     def test_a_step_that_fails_is_named_and_the_others_run(self):
         done = self.run_script("h999", self.folder / "out", ladder_status=3)
