@@ -1,5 +1,7 @@
 #include "json_reader.h"
 
+#include <limits>
+
 #include "flashjit/error.h"
 
 namespace flashjit {
@@ -71,17 +73,29 @@ int JsonReader::count(const char* name, int max, std::optional<int> default_valu
   return static_cast<int>(number(name, static_cast<std::uint64_t>(max)));
 }
 
+int JsonReader::integer(const char* name) {
+  const nlohmann::json& value = require(name);
+  constexpr auto kMin = std::numeric_limits<int>::min(), kMax = std::numeric_limits<int>::max();
+  // One above int64's range would be converted silently as well.
+  if (!value.is_number_integer() || value > kMax || value < kMin)
+    fail(std::string("'") + name + "' is not a whole number: " + shown(value));
+  return value.get<int>();
+}
+
 double JsonReader::real(const char* name) {
   const nlohmann::json& value = require(name);
   if (!value.is_number()) fail(std::string("'") + name + "' is not a number: " + shown(value));
   return value.get<double>();
 }
 
+bool JsonReader::boolean(const char* name) {
+  const nlohmann::json& value = require(name);
+  if (!value.is_boolean()) fail(std::string("'") + name + "' is not a boolean: " + shown(value));
+  return value.get<bool>();
+}
+
 bool JsonReader::boolean(const char* name, bool default_value) {
-  const nlohmann::json* value = find(name);
-  if (!value) return default_value;
-  if (!value->is_boolean()) fail(std::string("'") + name + "' is not a boolean: " + shown(*value));
-  return value->get<bool>();
+  return has(name) ? boolean(name) : default_value;
 }
 
 const nlohmann::json& JsonReader::array(const char* name) {

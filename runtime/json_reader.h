@@ -23,10 +23,14 @@ class JsonReader {
   std::string text(const char* name, std::string default_value);
   std::uint64_t number(const char* name, std::uint64_t max);
   int count(const char* name, int max, std::optional<int> default_value = std::nullopt);
+  int integer(const char* name);
   double real(const char* name);
+  bool boolean(const char* name);
   bool boolean(const char* name, bool default_value);
   const nlohmann::json& array(const char* name);
   const nlohmann::json& object(const char* name);
+  // Whether there is such a member; then it is none that nobody asked for.
+  bool has(const char* name) { return find(name) != nullptr; }
 
   // Call last: throws for a member that nobody asked for.
   void reject_others() const;

@@ -5,22 +5,19 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <span>
 
 #include "flashjit/error.h"
+#include "json_reader.h"
 #include "tuning_record.h"
 
 namespace flashjit {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // written in the order of the structs
 constexpr const char* kSchema = "flashjit-tuning-record/1";
 constexpr const char* kCollectionSchema = "flashjit-tuning-records/1";
-
-[[noreturn]] void fail(const std::string& what) {
-  throw Error(ErrorCode::kData, "tuning record: " + what);
-}
+constexpr const char* kWhere = "tuning record";  // what messages begin with
 
 // The words of each enum, in the order of its values.
 template <typename Enum>
@@ -80,54 +77,29 @@ class Writer {
 
 class Reader {
  public:
-  explicit Reader(const Json& json) : json_(json) {
-    if (!json.is_object()) fail("an object is missing");
-  }
-  template <typename T>
-  void operator()(const char* name, T& value) {
-    seen_.insert(name);
-    const auto it = json_.find(name);
-    if (it == json_.end()) fail(fmt::format("field '{}' is missing", name));
-    if constexpr (std::is_enum_v<T>) {
-      const auto names = words<T>();
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        if (*it == names[i]) {
-          value = static_cast<T>(i);
-          return;
-        }
-      }
-      fail(fmt::format("field '{}' has the unknown value {}", name, it->dump()));
-    } else {
-      try {
-        it->get_to(value);
-      } catch (const nlohmann::json::exception&) {
-        fail(fmt::format("field '{}' has the wrong type: {}", name, it->dump()));
-      }
-    }
+  Reader(const nlohmann::json& json, const std::string& where) : json_(json, where) {}
+  void operator()(const char* name, int& value) { value = json_.integer(name); }
+  void operator()(const char* name, double& value) { value = json_.real(name); }
+  void operator()(const char* name, float& value) { value = static_cast<float>(json_.real(name)); }
+  void operator()(const char* name, bool& value) { value = json_.boolean(name); }
+  void operator()(const char* name, std::string& value) { value = json_.text(name); }
+  template <typename Enum>
+  requires std::is_enum_v<Enum>
+  void operator()(const char* name, Enum& value) {
+    const std::string word = json_.text(name);
+    const auto names = words<Enum>();
+    const auto it = std::find(names.begin(), names.end(), word);
+    if (it == names.end()) json_.fail(fmt::format("'{}' is the unknown word \"{}\"", name, word));
+    value = static_cast<Enum>(it - names.begin());
   }
   template <typename T>
   void optional(const char* name, T& value) {
-    if (has(name)) (*this)(name, value);
+    if (json_.has(name)) (*this)(name, value);
   }
-  // Of a field that is read elsewhere, and may be there.
-  bool has(const char* name) {
-    seen_.insert(name);
-    return json_.contains(name);
-  }
-  // A field that is read elsewhere; it must be there.
-  void expect(const char* name) {
-    seen_.insert(name);
-    if (!json_.contains(name)) fail(fmt::format("field '{}' is missing", name));
-  }
-  void reject_others() const {
-    for (const auto& [name, value] : json_.items()) {
-      if (!seen_.contains(name)) fail(fmt::format("unknown field '{}'", name));
-    }
-  }
+  JsonReader& json() { return json_; }
 
  private:
-  const Json& json_;
-  std::set<std::string> seen_;
+  JsonReader json_;
 };
 
 template <typename Visitor, typename T>
@@ -190,14 +162,17 @@ Json write(const T& value) {
 }
 
 template <typename T>
-T read(const Json& parent, const char* name) {
-  const auto it = parent.find(name);
-  if (it == parent.end()) fail(fmt::format("field '{}' is missing", name));
+T read(const nlohmann::json& json, const std::string& where) {
   T value{};
-  Reader reader(*it);
+  Reader reader(json, where);
   visit_fields(reader, value);
-  reader.reject_others();
+  reader.json().reject_others();
   return value;
+}
+// The member `name` of `parent`.
+template <typename T>
+T read(JsonReader& parent, const char* name) {
+  return read<T>(parent.object(name), fmt::format("{}: {}", kWhere, name));
 }
 
 // The plain fields of a record; its structs and its candidates are written beside them.
@@ -245,55 +220,50 @@ Json write_record(const TuningRecord& record) {
   return json;
 }
 
-void require_schema(const Json& json, const char* schema) {
-  const auto it = json.find("schema");
-  if (it == json.end() || *it != schema) {
-    fail(fmt::format("schema {} is not '{}'", it == json.end() ? "''" : it->dump(), schema));
-  }
+void require_schema(JsonReader& json, const char* schema) {
+  const std::string found = json.text("schema");
+  if (found != schema) json.fail(fmt::format("schema '{}' is not '{}'", found, schema));
 }
 
 // A shape that no call has would be the nearest of none, and the tuner could not time it again.
-void require_sizes(const ProblemShape& shape) {
+void require_sizes(const ProblemShape& shape, const JsonReader& json) {
   const int smallest = std::min(
       {shape.batch, shape.seqlen_q, shape.seqlen_kv, shape.num_heads_q, shape.num_heads_kv});
-  if (smallest < 1) fail(fmt::format("field 'shape' has a size of {}", smallest));
+  if (smallest < 1) json.fail(fmt::format("'shape' has a size of {}", smallest));
 }
 
-void require_times(const TuningRecord& record) {
+void require_times(const TuningRecord& record, const JsonReader& json) {
   const double least = std::min(record.winner_us, record.default_us);
-  if (least < 0) fail(fmt::format("a time is negative: {} µs", least));
+  if (least < 0) json.fail(fmt::format("a time is negative: {} µs", least));
 }
 
-TuningRecord read_record(const Json& json) {
-  if (!json.is_object()) fail("not a JSON object");
+CandidateResult read_candidate(const nlohmann::json& row) {
+  Reader reader(row, std::string(kWhere) + ": candidate");
+  CandidateResult candidate;
+  candidate.tiling = read<Tiling>(reader.json(), "tiling");
+  visit_candidate(reader, candidate);
+  reader.json().reject_others();
+  return candidate;
+}
+
+TuningRecord read_record(const nlohmann::json& object) {
+  Reader reader(object, kWhere);
+  JsonReader& json = reader.json();
   require_schema(json, kSchema);
   TuningRecord record;
-  Reader reader(json);
-  for (const char* name :
-       {"schema", "device", "arch", "problem", "bucket", "shape", "winner", "candidates"})
-    reader.expect(name);
   record.device = read<DeviceModel>(json, "device");
   record.arch = read<Arch>(json, "arch");
   record.problem = read<Problem>(json, "problem");
   record.bucket = read<ShapeBucket>(json, "bucket");
   record.shape = read<ProblemShape>(json, "shape");
-  require_sizes(record.shape);
+  require_sizes(record.shape, json);
   record.winner = read<Tiling>(json, "winner");
-  if (reader.has("default_tiling")) record.default_tiling = read<Tiling>(json, "default_tiling");
+  if (json.has("default_tiling")) record.default_tiling = read<Tiling>(json, "default_tiling");
   visit_record(reader, record);
-  require_times(record);
-  reader.reject_others();
-  const Json& candidates = json["candidates"];
-  if (!candidates.is_array()) fail("field 'candidates' is no array");
-  for (const Json& row : candidates) {
-    CandidateResult candidate;
-    Reader row_reader(row);
-    row_reader.expect("tiling");
-    candidate.tiling = read<Tiling>(row, "tiling");
-    visit_candidate(row_reader, candidate);
-    row_reader.reject_others();
-    record.candidates.push_back(std::move(candidate));
-  }
+  require_times(record, json);
+  for (const nlohmann::json& row : json.array("candidates"))
+    record.candidates.push_back(read_candidate(row));
+  json.reject_others();
   return record;
 }
 
@@ -304,12 +274,7 @@ std::string to_json(const TuningRecord& record) { return write_record(record).du
 std::string to_json(const Tiling& tiling) { return write(tiling).dump(); }
 
 Tiling parse_tiling(const std::string& text) {
-  Tiling tiling;
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  Reader reader(json);
-  visit_fields(reader, tiling);
-  reader.reject_others();
-  return tiling;
+  return read<Tiling>(parse_json(text, "tiling"), "tiling");
 }
 
 std::string to_json(const std::vector<TuningRecord>& records) {
@@ -325,24 +290,19 @@ std::string to_json(const std::vector<TuningRecord>& records) {
 
 TuningRecord parse_tuning_record(const std::string& text) {
   const std::vector<TuningRecord> records = parse_tuning_records(text);
-  if (records.size() != 1) fail("a collection stands in the place of one record");
-  return records.front();
+  if (records.size() == 1) return records.front();
+  throw Error(ErrorCode::kData, fmt::format("{}: a collection stands in the place of one", kWhere));
 }
 
 std::vector<TuningRecord> parse_tuning_records(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object()) fail("not a JSON object (truncated?)");
-  const auto rows = json.find("records");
-  if (rows == json.end()) return {read_record(json)};
+  const nlohmann::json object = parse_json(text, kWhere);
+  JsonReader json(object, kWhere);
+  if (!json.has("records")) return {read_record(object)};
   require_schema(json, kCollectionSchema);
-  Reader reader(json);
-  reader.expect("schema");
-  reader.expect("records");
-  reader.has("pending");  // for people and tests: why changed kernels are not measured anew yet
-  reader.reject_others();
-  if (!rows->is_array()) fail("field 'records' is no array");
   std::vector<TuningRecord> records;
-  for (const Json& row : *rows) records.push_back(read_record(row));
+  for (const nlohmann::json& row : json.array("records")) records.push_back(read_record(row));
+  json.has("pending");  // for people and tests: why changed kernels are not measured anew yet
+  json.reject_others();
   return records;
 }
 

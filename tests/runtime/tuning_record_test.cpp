@@ -130,14 +130,19 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
              ContainsSubstring("'block_m' is missing"));
   CHECK_THAT(message(replaced(good, "\"optimistic\"", "\"hopeful\"")),
              ContainsSubstring("hopeful"));
-  CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": \"many\"")),
-             ContainsSubstring("'sm_count' has the wrong type"));
+  // The last is 132 in 32 bits.
+  for (const char* wrong : {"\"many\"", "132.5", "true", "null", "[132]", "1e40", "4294967428"}) {
+    CHECK_THAT(message(replaced(good, "\"sm_count\": 132", std::string("\"sm_count\": ") + wrong)),
+               ContainsSubstring("device: 'sm_count' is not a whole number"));
+  }
+  CHECK_THAT(message(replaced(good, "\"overlap\": true", "\"overlap\": 1")),
+             ContainsSubstring("winner: 'overlap' is not a boolean"));
   CHECK_THAT(message(replaced(good, "\"sm_count\": 132", "\"sm_count\": 132, \"color\": 1")),
-             ContainsSubstring("unknown field 'color'"));
+             ContainsSubstring("unknown member \"color\""));
   CHECK_THAT(message(replaced(good, "\"policy\"", "\"color\": 1, \"policy\"")),
-             ContainsSubstring("unknown field 'color'"));
+             ContainsSubstring("unknown member \"color\""));
   CHECK_THAT(message(replaced(good, "\"spread_us\"", "\"color\": 1, \"spread_us\"")),
-             ContainsSubstring("unknown field 'color'"));
+             ContainsSubstring("unknown member \"color\""));
   TuningRecord backwards = make_record(4096, 80);
   backwards.shape.seqlen_q = -5;
   CHECK_THAT(message(to_json(backwards)), ContainsSubstring("'shape' has a size of -5"));
@@ -146,7 +151,7 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
   CHECK_THAT(message(to_json(impossible)), ContainsSubstring("negative: -3 µs"));
   const std::string collection = to_json(std::vector{make_record(4096, 80)});
   CHECK_THAT(message(replaced(collection, "\"records\"", "\"surprise\": 1, \"records\"")),
-             ContainsSubstring("unknown field 'surprise'"));
+             ContainsSubstring("unknown member \"surprise\""));
   CHECK(parse_tuning_records(replaced(collection, "\"records\"", "\"pending\": \"x\", \"records\""))
             .size() == 1);
 }
