@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <tuple>
 
 namespace flashjit {
 namespace {
@@ -74,19 +75,21 @@ RecordLookup TuningRecords::find(const DeviceModel& device,
                                  const FamilyDigests& digests) const {
   const ShapeBucket bucket = shape_bucket(shape);
   RecordLookup best;
-  int best_distance = kFar;
+  std::tuple best_rank{RecordMatch::kNone, false, 0};
   for (const TuningRecord& record : records_) {
     if (!record.complete || record.problem != problem || record.arch != arch) continue;
     const int away = distance(record.bucket, bucket);
     if (away > kNear) continue;
+    const bool elsewhere = record.device != device;
     RecordMatch match = away == 0 ? RecordMatch::kExact : RecordMatch::kNearBucket;
-    if (record.device != device) match = RecordMatch::kOtherDevice;
+    if (elsewhere) match = RecordMatch::kOtherDevice;
     if (record.sources_digest != digests[static_cast<std::size_t>(record.winner.family)]) {
       match = RecordMatch::kOtherSources;
     }
-    if (match < best.match || (match == best.match && away < best_distance)) {
+    const std::tuple rank{match, elsewhere, away};
+    if (rank < best_rank) {
       best = {match, &record};
-      best_distance = away;
+      best_rank = rank;
     }
   }
   return best;

@@ -112,7 +112,8 @@ class TuningRecords {
   // In front of all others; replaces one of the same subject.
   void add(TuningRecord record);
 
-  // The best match; of equal ones the nearest bucket, then the first layer.
+  // The best match; of equal ones this device model's, then the nearest bucket, then the first
+  // layer.
   RecordLookup find(const DeviceModel& device,
                     const Arch& arch,
                     const Problem& problem,

@@ -182,6 +182,12 @@ TEST_CASE("a look-up ranks exact, near, other device, other sources") {
   CHECK(look_up({stale, other_device, far}) == std::pair(RecordMatch::kOtherDevice, 128));
   CHECK(look_up({stale, far}) == std::pair(RecordMatch::kOtherSources, 144));
   CHECK(look_up({far}) == std::pair(RecordMatch::kNone, 0));
+  // Stale as both are: this device's, be it of another bucket.
+  TuningRecord stale_elsewhere = stale, stale_near = near;
+  stale_elsewhere.device.sm_count = 114, stale_elsewhere.winner.block_n = 160;
+  stale_near.sources_digest = "yesterday";
+  CHECK(look_up({stale_elsewhere, stale}) == std::pair(RecordMatch::kOtherSources, 144));
+  CHECK(look_up({stale_elsewhere, stale_near}) == std::pair(RecordMatch::kOtherSources, 96));
   Problem other = kProblem;
   other.return_lse = false;
   CHECK(look_up({exact}, other) == std::pair(RecordMatch::kNone, 0));
