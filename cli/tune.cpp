@@ -5,18 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 
 #include "autotune/record_directory.h"
 #include "autotune/tuning_run.h"
 #include "cli/interrupt.h"
-#include "cli/option_checks.h"
 #include "cli/problem_sets.h"
 #include "cli/progress_bar.h"
 #include "cli/report_page.h"
 #include "cli/result_file.h"
 #include "cli/toolchain.h"
-#include "cli/tune_worker.h"
 #include "cli/variants.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
@@ -151,6 +148,59 @@ RunOptions run_options(const TuneOptions& options,
   return run;
 }
 
+bool is_complete(const TuningOutcome& outcome) {
+  return outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent;
+}
+
+// --export and --report, as far as there is something to write.
+void write_files(const TuneOptions& options,
+                 const fs::path& directory,
+                 const std::vector<TuningOutcome>& outcomes,
+                 Report& report) {
+  const auto not_written = [&report](const std::string& file) {
+    report.note(fmt::format("There is no record yet, so {} is not written.", file));
+  };
+  if (!options.export_file.empty()) {
+    if (std::any_of(outcomes.begin(), outcomes.end(), is_complete))
+      tune_export(options.export_file, directory, report);
+    else
+      not_written(options.export_file);
+  }
+  if (!options.report_file.empty()) {
+    if (std::any_of(outcomes.begin(), outcomes.end(), has_record))
+      write_page(options.report_file, outcomes, report);
+    else
+      not_written(options.report_file);
+  }
+}
+
+// Returns whether all of it was tuned.
+bool report_outcomes(const TuneOptions& options,
+                     const TuningDevice& device,
+                     const fs::path& directory,
+                     const std::vector<TuningOutcome>& outcomes,
+                     Report& report) {
+  Table table = outcome_table();
+  for (const TuningOutcome& outcome : outcomes) add_row(table, outcome);
+  report.value("directory", directory.string());
+  report.value("policy", device.policy());
+  report.table("problems", "Tuned on " + device.info().name, table);
+  write_files(options, directory, outcomes, report);
+  const auto partly = std::count_if(outcomes.begin(), outcomes.end(), [](const TuningOutcome& o) {
+    return o.state == TuningState::kTuned && !o.covered;
+  });
+  if (options.exhaustive && partly > 0)
+    report.note(
+        fmt::format("Not exhaustive at {} of {} problems: time ended before the space did; "
+                    "the same command goes on{}.",
+                    partly,
+                    outcomes.size(),
+                    options.again ? ", without --again" : ""));
+  const bool complete = std::all_of(outcomes.begin(), outcomes.end(), is_complete);
+  if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
+  return complete;
+}
+
 int run_tune(const TuneOptions& options, Report& report) {
   if (options.dry_run) return tune_dry_run(options, report);
   if (!options.compare.empty()) return tune_compare(options, report);
@@ -174,86 +224,8 @@ int run_tune(const TuneOptions& options, Report& report) {
                  problems,
                  known_records(options, settings, *logger),
                  run_options(options, directory, watch, report));
-  const auto is_complete = [](const TuningOutcome& outcome) {
-    return outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent;
-  };
-  Table table = outcome_table();
-  bool complete = true;
-  int partly = 0;
-  for (const TuningOutcome& outcome : outcomes) {
-    add_row(table, outcome);
-    partly += outcome.state == TuningState::kTuned && !outcome.covered;
-    complete = complete && is_complete(outcome);
-  }
-  report.value("directory", directory.string());
-  report.value("policy", devices.front()->policy());
-  report.table("problems", "Tuned on " + devices.front()->info().name, table);
-  const auto not_written = [&report](const std::string& file) {
-    report.note(fmt::format("There is no record yet, so {} is not written.", file));
-  };
-  if (!options.export_file.empty()) {
-    if (std::any_of(outcomes.begin(), outcomes.end(), is_complete))
-      tune_export(options.export_file, directory, report);
-    else
-      not_written(options.export_file);
-  }
-  if (!options.report_file.empty()) {
-    if (std::any_of(outcomes.begin(), outcomes.end(), has_record))
-      write_page(options.report_file, outcomes, report);
-    else
-      not_written(options.report_file);
-  }
-  if (options.exhaustive && partly > 0)
-    report.note(
-        fmt::format("Not exhaustive at {} of {} problems: time ended before the space did; "
-                    "the same command goes on{}.",
-                    partly,
-                    outcomes.size(),
-                    options.again ? ", without --again" : ""));
-  if (!complete) report.note("Not everything was tuned; the same command goes on from here.");
-  if (!complete && watch.interrupted()) return watch.exit_code();
-  return complete ? kExitOk : kExitFailure;
-}
-
-void add_flags(CLI::App& command, TuneOptions& options) {
-  options.problem.add_to(command);
-  command.add_option("--workload", options.workload, "File with a problem per line");
-  command
-      .add_option("--preset", options.preset, "llm, vit, decode, or sample: six points of the grid")
-      ->check(CLI::IsMember({"llm", "vit", "decode", "sample"}));
-  command.add_flag("--grid", options.grid, "The 36 points of `flashjit bench --grid`");
-  command.add_option("--family", options.family, "Whose tilings; default: the heuristic's choice")
-      ->check(CLI::IsMember({"standard", "simt", "sm80", "sm90"}));
-  command.add_option("--device", options.devices, "CUDA devices; default: all")
-      ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--seconds", options.seconds, "For everything; default: 15 for each problem")
-      ->check(positive());
-  command.add_option("--out", options.directory, "Where records go; default: the cache directory");
-  command.add_flag("--again", options.again, "Measure anew also what has an exact record");
-  command.add_flag("--isolate",
-                   options.isolate,
-                   "Candidates in a worker process: one that crashes costs itself alone");
-  command.add_option("--shortlist", options.shortlist, "Candidates of the first round")
-      ->check(CLI::Range(1, 100000));
-  command.add_flag(
-      "--exhaustive",
-      options.exhaustive,
-      "The whole space, best estimates first, until time is up; the same command goes on");
-  command.add_option("--threads", options.threads, "Compiles at once; default: one per core")
-      ->check(CLI::Range(1, 1024));
-  command.add_flag("--dry-run", options.dry_run, "Print the search space; needs no GPU");
-  command.add_option("--arch", options.arch, "Of --dry-run; default: this device, else sm_90a");
-  command
-      .add_option("--limit",
-                  options.limit,
-                  "Rows of --dry-run for a problem, beside the default's; 0: all; default 10, or "
-                  "none of several")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--export", options.export_file, "Write all records as one file");
-  command.add_option("--report", options.report_file, "HTML page about what was tuned");
-  command.add_option("--compare", options.compare, "Time the winners of two record sets in pairs")
-      ->expected(2);
+  if (report_outcomes(options, *devices.front(), directory, outcomes, report)) return kExitOk;
+  return watch.interrupted() ? watch.exit_code() : kExitFailure;
 }
 
 }  // namespace
@@ -276,55 +248,13 @@ std::vector<TuningProblem> tune_problems(const TuneOptions& options) {
   return problems;
 }
 
-// Of hundreds of candidates many compile with warnings; their times say enough. FLASHJIT_LOG=info
-// shows them.
-std::shared_ptr<spdlog::logger> tuning_logger(const Settings& settings) {
-  auto logger = make_logger({}, settings);
-  if (logger->level() == spdlog::level::warn) logger->set_level(spdlog::level::err);
-  return logger;
-}
-
-std::vector<std::unique_ptr<TuningDevice>> open_tuning_devices(const TuneOptions& options,
-                                                               const Settings& settings) {
-  try {
-    std::vector<int> ordinals = options.devices;
-    if (ordinals.empty()) {
-      const int count = DriverLibrary(settings.libcuda).device_count();
-      for (int i = 0; i < count; ++i) ordinals.push_back(i);
-    }
-    // A context takes a fifth of a second.
-    std::vector<std::future<std::unique_ptr<TuningDevice>>> opening;
-    for (const int ordinal : ordinals) {
-      opening.push_back(std::async(std::launch::async, [&, ordinal] {
-        auto device = std::make_unique<CudaTuningDevice>(
-            settings, ordinal, tuning_policy(), tuning_logger(settings));
-        return options.isolate ? make_isolated_device(std::move(device), ordinal)
-                               : std::unique_ptr<TuningDevice>(std::move(device));
-      }));
-    }
-    std::vector<std::unique_ptr<TuningDevice>> devices;
-    for (auto& device : opening) devices.push_back(device.get());
-    return devices;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNoDriver) throw;
-    throw Error(error.code(),
-                fmt::format("tuning measures, so it needs a GPU and its driver: {}\nWithout one: "
-                            "`flashjit tune --dry-run --arch sm_90a` prints what would be tried, "
-                            "`flashjit build --workload FILE --arch sm_90a` compiles what a GPU of "
-                            "that architecture will need, and `flashjit report --out FILE` draws "
-                            "the records that there are",
-                            error.what()));
-  }
-}
-
 void add_tune(Program& program) {
   auto options = std::make_shared<TuneOptions>();
   CLI::App& command = add_command(program,
                                   "tune",
                                   "Find the fastest tiling of problems on the GPUs of this machine",
                                   [options](Report& report) { return run_tune(*options, report); });
-  add_flags(command, *options);
-  exclude_what_would_be_ignored(command);
+  add_tune_flags(command, *options);
 }
 
 }  // namespace flashjit::cli

@@ -30,9 +30,7 @@ struct TuneOptions {
   bool grid = false, dry_run = false, again = false, isolate = false, exhaustive = false;
 };
 
-// Of the command's options, those that another one would silently ignore: given both, it is wrong
-// usage.
-void exclude_what_would_be_ignored(CLI::App& command);
+void add_tune_flags(CLI::App& command, TuneOptions& options);
 
 // The problems that the options name: a workload, a preset, the grid, or the one of the flags.
 std::vector<TuningProblem> tune_problems(const TuneOptions& options);
