@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
-#include <span>
 
 #include "flashjit/error.h"
 #include "json_reader.h"
@@ -21,37 +21,19 @@ constexpr const char* kWhere = "tuning record";  // what messages begin with
 
 // The words of each enum, in the order of its values.
 template <typename Enum>
-std::span<const char* const> words();
+constexpr std::array<const char*, 0> kWords{};
 template <>
-std::span<const char* const> words<Dtype>() {
-  static constexpr const char* kWords[] = {"fp16", "bf16", "fp32"};
-  return kWords;
-}
+constexpr std::array kWords<Dtype>{"fp16", "bf16", "fp32"};
 template <>
-std::span<const char* const> words<MaskKind>() {
-  static constexpr const char* kWords[] = {"none", "causal"};
-  return kWords;
-}
+constexpr std::array kWords<MaskKind>{"none", "causal"};
 template <>
-std::span<const char* const> words<Family>() {
-  static constexpr const char* kWords[] = {"standard", "simt", "sm80", "sm90"};
-  return kWords;
-}
+constexpr std::array kWords<Family>{"standard", "simt", "sm80", "sm90"};
 template <>
-std::span<const char* const> words<Schedule>() {
-  static constexpr const char* kWords[] = {"one_tile", "static", "dynamic"};
-  return kWords;
-}
+constexpr std::array kWords<Schedule>{"one_tile", "static", "dynamic"};
 template <>
-std::span<const char* const> words<Rescale>() {
-  static constexpr const char* kWords[] = {"eager", "lazy", "optimistic"};
-  return kWords;
-}
+constexpr std::array kWords<Rescale>{"eager", "lazy", "optimistic"};
 template <>
-std::span<const char* const> words<Epilogue>() {
-  static constexpr const char* kWords[] = {"direct", "through_q", "staged"};
-  return kWords;
-}
+constexpr std::array kWords<Epilogue>{"direct", "through_q", "staged"};
 
 // One visit lists the fields of a struct; Writer and Reader are the two things that happen to them.
 class Writer {
@@ -60,7 +42,7 @@ class Writer {
   template <typename T>
   void operator()(const char* name, const T& value) {
     if constexpr (std::is_enum_v<T>) {
-      json_[name] = words<T>()[static_cast<std::size_t>(value)];
+      json_[name] = kWords<T>.at(static_cast<std::size_t>(value));
     } else {
       json_[name] = value;
     }
@@ -87,7 +69,7 @@ class Reader {
   requires std::is_enum_v<Enum>
   void operator()(const char* name, Enum& value) {
     const std::string word = json_.text(name);
-    const auto names = words<Enum>();
+    constexpr auto& names = kWords<Enum>;
     const auto it = std::find(names.begin(), names.end(), word);
     if (it == names.end()) json_.fail(fmt::format("'{}' is the unknown word \"{}\"", name, word));
     value = static_cast<Enum>(it - names.begin());
