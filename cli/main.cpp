@@ -4,6 +4,7 @@
 
 #include "autotune/first_use.h"
 #include "cli/bench_deploy.h"
+#include "cli/did_you_mean.h"
 #include "cli/program.h"
 #include "cli/tune_worker.h"
 #include "flashjit/flashjit.h"
@@ -37,6 +38,15 @@ void print_error(const Error& error) {
   add("variant: ", error.variant());
   add("source: ", error.source_path());
   add("", error.compile_log());
+}
+
+// CLI11 exits with 0 after --help and --version.
+int end_of_parse(const Program& program, const CLI::ParseError& error) {
+  const bool wrong = error.get_exit_code() != 0;
+  const std::string unknown = wrong ? unknown_word(program.app) : std::string();
+  if (unknown.empty()) return program.app.exit(error) == 0 ? kExitOk : kExitUsage;
+  fmt::print(stderr, "flashjit: {}\n", unknown);
+  return kExitUsage;
 }
 
 int run(const Program& program) {
@@ -108,7 +118,7 @@ int main(int argc, char** argv) {
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return program.app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return end_of_parse(program, error);
   }
   return run(program);
 }
