@@ -2,9 +2,10 @@
 """Follows docs/write_a_variant.md: applies its edits to a copy of kernel_src and sees their effect through the program,
 which is not rebuilt. Needs a host compiler, as the emulator does, and no GPU."""
 import json
+import re
 import unittest
 
-from edited_kernels import EditedKernels, diffs
+from edited_kernels import EditedKernels, diffs, kRoot
 
 kEdits = diffs("write_a_variant.md")
 kCausal = "fwd_simt_fp16_d64_causal_m64n64"
@@ -50,6 +51,20 @@ class WriteAVariant(EditedKernels):
         self.apply("simt/fwd_kernel.cuh")
         self.assertTrue(self.check("1,64,64,1,1", edited=True, variant="fwd_sm80_fp16_d64_m64n64s2")["ok"])
         self.assertEqual(self.keys(), before)
+
+    def test_profile_prints_what_the_page_shows(self):
+        page = (kRoot / "docs/write_a_variant.md").read_text()
+        samples = re.findall(r"^    \$ .*flashjit (profile .*)\n((?: {6}.*\n)+)", page, re.M)
+        self.assertEqual(len(samples), 2)
+        command = samples[0][0].split()  # the second stands there shortened
+        for edited, (_, lines) in zip((False, True), samples):
+            if edited:
+                self.apply("simt/fwd_kernel.cuh")
+            with self.subTest(edited=edited):
+                printed = self.run_program(*command, edited=edited).stdout.splitlines()
+                shown = [line.removeprefix("    ") for line in lines.splitlines()]
+                self.assertEqual(shown[-1], "  …")
+                self.assertEqual([line for line in shown[:-1] if line not in printed], [])
 
     def test_a_mark(self):
         def share_of_scores(edited):
