@@ -138,8 +138,8 @@ int run_build(const BuildOptions& options, Report& report) {
 void add_records(const std::vector<std::string>& archs, BundleContents& contents) {
   const Settings settings = read_settings();
   if (!settings.cache_dir || settings.tune == TuneMode::kOff) return;
-  const std::shared_ptr<spdlog::logger> logger = make_logger({}, settings);
-  for (const TuningRecord& record : read_records(*settings.cache_dir / kTuningDirectory, *logger)) {
+  spdlog::logger quiet("flashjit");  // build() warned of the bad ones
+  for (const TuningRecord& record : read_records(*settings.cache_dir / kTuningDirectory, quiet)) {
     const bool wanted = std::any_of(archs.begin(), archs.end(), [&](const std::string& arch) {
       return require_arch(arch) == record.arch;
     });

@@ -30,6 +30,7 @@ VariantFilter make_filter(const ListOptions& options) {
 int run_list(const ListOptions& options, Report& report) {
   const Arch arch = require_arch(options.arch);
   Toolchain toolchain;
+  toolchain.cache().read_manifests();  // warns of a wrong FLASHJIT_BUNDLES
   Table legal({{"variant", "variant"},
                {"tiling", "tile"},
                {"threads", "threads"},

@@ -123,6 +123,7 @@ std::size_t show_readiness(const StatsOptions& options, Toolchain& toolchain, Re
 int run_stats(const StatsOptions& given, Report& report) {
   StatsOptions options = given;
   Toolchain toolchain;
+  toolchain.cache().read_manifests();  // warns of a wrong FLASHJIT_BUNDLES
   show_layers(toolchain.settings(), report);
   if (options.set.workload.empty()) return kExitOk;
   if (options.set.archs.empty()) options.set.archs.push_back("");  // of the device here

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -99,6 +100,19 @@ fs::path absolute_directory(const fs::path& directory) {
   return fs::absolute(directory / "").parent_path();
 }
 
+// Tried in the nearest directory that exists: a mode does not tell what a file system takes.
+void require_place(const fs::path& target) {
+  std::error_code ignored;
+  fs::path parent = target.parent_path();
+  while (!fs::exists(parent, ignored) && parent.has_relative_path()) parent = parent.parent_path();
+  std::string made = (parent / ".flashjit-export-XXXXXX").string();
+  if (mkdtemp(made.data()) == nullptr || rmdir(made.c_str()) != 0) {
+    throw_io(
+        "cannot export to " + target.string() + ": no directory can be made in " + parent.string(),
+        errno);
+  }
+}
+
 fs::path make_directory_beside(const fs::path& directory) {
   std::error_code error;
   const fs::path parent = directory.has_parent_path() ? directory.parent_path() : fs::path(".");
@@ -185,6 +199,7 @@ void check_export_target(const fs::path& directory) {
     throw Error(ErrorCode::kInvalidArgument,
                 target.string() + " exists already; export to a new directory");
   }
+  require_place(target);
 }
 
 BundleManifest export_bundle(const fs::path& directory, const BundleContents& contents) {

@@ -93,9 +93,7 @@ std::optional<CacheHit> CubinCache::accept(std::span<const std::byte> bytes,
   return CacheHit{std::move(*entry), origin};
 }
 
-std::vector<std::string> CubinCache::compiler_builds() const {
-  // Bundles do not change: their manifests are read once, so that the start of a program with a
-  // bundle of hundreds of entries reads one file and not all.
+void CubinCache::read_manifests() const {
   std::call_once(bundle_builds_once_, [this] {
     for (const fs::path& bundle : bundles_) {
       try {
@@ -106,6 +104,12 @@ std::vector<std::string> CubinCache::compiler_builds() const {
       }
     }
   });
+}
+
+std::vector<std::string> CubinCache::compiler_builds() const {
+  // Bundles do not change: their manifests are read once, so that the start of a program with a
+  // bundle of hundreds of entries reads one file and not all.
+  read_manifests();
   std::set<std::string> builds = bundle_builds_;
   std::string ignored;  // find() reports what is wrong with an entry, should it be wanted
   if (!directory()) return {builds.begin(), builds.end()};

@@ -36,6 +36,8 @@ class CubinCache {
   // there is no compiler to ask. Reads the manifests of bundles once, and each entry of the
   // directory once.
   std::vector<std::string> compiler_builds() const;
+  // Reads the manifests of bundles if that was not done, and warns of each that cannot be read.
+  void read_manifests() const;
   // Exclusive temporary file, fsync, rename; then evicts least-recently-used entries over the byte
   // bound.
   void publish(const CacheEntry& entry);
