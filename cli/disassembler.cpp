@@ -49,6 +49,13 @@ std::string disassemble(std::span<const std::byte> cubin, const Settings& settin
                 "nvidia-cuda-nvdisasm (PyPI) or a CUDA toolkit, or set FLASHJIT_NVDISASM to the "
                 "program");
   }
+  // Only what was set: the search finds programs.
+  if (fs::is_directory(program) || access(program.c_str(), X_OK) != 0) {
+    throw Error(ErrorCode::kNotSupported,
+                "FLASHJIT_NVDISASM=" + program.string() +
+                    " cannot be run: set it to the path of nvdisasm, or unset it, and PATH, "
+                    "CUDA_HOME and /usr/local/cuda are searched");
+  }
   TemporaryFile file(cubin);
   auto [output, status] =
       run_program({program.string(), "-c", file.path()}, ChildErrors::kCaptured);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "cli/chrome_trace.h"
+#include "cli/option_checks.h"
 #include "cli/program.h"
 #include "cli/result_file.h"
 #include "cli/tensors.h"
@@ -215,6 +216,7 @@ void add_profile(Program& program) {
                      "A name as `flashjit list` prints it, which then tells dtype, head_dim and "
                      "mask; default: what forward would use");
   options->problem.add_to(command);
+  exclude(command, {"VARIANT"}, {"--dtype", "--head-dim", "--causal"});
   command.add_option("--out", options->out, "Trace file to write")->required();
   command.add_option("--backend", options->backend, "cuda, or emulated: no GPU, no durations")
       ->check(CLI::IsMember({"cuda", "emulated"}))

@@ -157,6 +157,14 @@ TEST_CASE("profile says what is wrong") {
   const ProgramRun standard = run_program(
       "profile fwd_standard_fp16_d128_m128n64s2 --backend emulated --seqlen 64 --out /dev/null");
   CHECK(standard.exit_code == 2);
+  for (const std::string flag : {"--head-dim 64", "--dtype fp16", "--causal"}) {
+    const ProgramRun ignored =
+        run_program("profile fwd_simt_fp16_d64_m64n64 " + flag +
+                    " --backend emulated --batch 1 --heads 1 --seqlen 64 --out /dev/null");
+    CHECK(ignored.exit_code == 2);
+    CHECK_THAT(ignored.err,
+               ContainsSubstring("VARIANT") && ContainsSubstring(flag.substr(0, flag.find(' '))));
+  }
   CHECK_THAT(standard.err, ContainsSubstring("standard kernels record no profile"));
   const ProgramRun unwritable = run_program(
       "profile fwd_simt_fp16_d64_m64n64 --backend emulated --batch 1 --heads 1 --seqlen 64 --out "

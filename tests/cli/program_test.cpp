@@ -144,6 +144,11 @@ TEST_CASE("inspect --sass disassembles, or says what to install") {
   const ProgramRun broken = run_program(command, "FLASHJIT_NVDISASM=/bin/false");
   CHECK(broken.exit_code == 1);
   CHECK_THAT(broken.err, ContainsSubstring("/bin/false"));
+  for (const std::string program : {"/nope", "/tmp"}) {
+    const ProgramRun absent = run_program(command, "FLASHJIT_NVDISASM=" + program);
+    CHECK(absent.exit_code == 1);
+    CHECK_THAT(absent.err, ContainsSubstring("FLASHJIT_NVDISASM=" + program + " cannot be run: "));
+  }
 }
 
 TEST_CASE(
