@@ -438,7 +438,7 @@ class Command(unittest.TestCase):
             broken.write_text(json.dumps(make_records()[0])[:1000])
             named = run_program("report", "--records", broken, "--json")
             self.assertEqual(named.returncode, 3)
-            self.assertIn(f"{broken}: tuning record: not a JSON object", named.stderr)
+            self.assertIn(f"{broken}: tuning record: not JSON", named.stderr)
             self.assertNotIn("no tuning record", named.stderr)
 
     def test_a_page_that_cannot_be_written_is_noticed_before_anything_is_compiled(self):
