@@ -29,6 +29,24 @@ void replace(std::string& text, std::string_view mark, std::string_view by) {
   text.replace(at, mark.size(), by);
 }
 
+// In the order in which they run: page.js draws, with what the others define.
+constexpr std::string_view kScripts[] = {"state.js",
+                                         "markup.js",
+                                         "plot.js",
+                                         "problems.js",
+                                         "heatmap.js",
+                                         "bars.js",
+                                         "roofline.js",
+                                         "variants.js",
+                                         "code.js",
+                                         "page.js"};
+
+std::string all_scripts(std::span<const EmbeddedFile> files) {
+  std::string text;
+  for (const std::string_view path : kScripts) text += file_of(files, path);
+  return text;
+}
+
 // JSON that may stand in a <script>: no text of it can end the element or open a comment.
 std::string json_in_script(const Json& data) {
   std::string text;
@@ -47,7 +65,7 @@ std::string report_page(const Json& data) {
   const std::span<const EmbeddedFile> files = embedded_report_page();
   std::string page(file_of(files, "page.html"));
   replace(page, "@@STYLE@@", file_of(files, "page.css"));
-  replace(page, "@@SCRIPT@@", file_of(files, "page.js"));
+  replace(page, "@@SCRIPT@@", all_scripts(files));
   replace(page, "@@DATA@@", json_in_script(data));
   return page;
 }

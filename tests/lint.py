@@ -10,6 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("runtime", "kernel_src", "autotune", "emulator", "cli", "bench", "examples", "tests")
 SUFFIXES = {".cpp", ".h", ".cuh", ".c"}
+PAGE_SUFFIXES = {".js", ".css", ".html"}  # of the pages under cli/
 LITERAL_OR_COMMENT = re.compile(
     r'R"([^()\\\s]{0,16})\((?P<raw>.*?)\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.S)
 
@@ -27,6 +28,8 @@ RULES = [
 ]
 # Lines: (header, source) on the host, and what a device file may have.
 HEADER, SOURCE, PTX, MAINLOOP = 200, 300, 150, 400
+# Characters of a line of a page; clang-format sees to those of C++.
+PAGE_LINE = 120
 
 
 def strip(text: str, keep_strings: bool = False) -> str:
@@ -45,8 +48,23 @@ def size_limit(path: str) -> int:
     return HEADER if path.endswith(".h") else SOURCE
 
 
+def judged(path: str) -> bool:
+    suffix = pathlib.PurePosixPath(path).suffix
+    return suffix in SUFFIXES or (suffix in PAGE_SUFFIXES and path.startswith("cli/"))
+
+
+def check_page(text: str):
+    """Yields (line, message); the rules of C++ are none of a page's."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > PAGE_LINE:
+            yield number, f"{len(line)} characters, a line has {PAGE_LINE}"
+
+
 def check(path: str, text: str):
     """Yields (line, message) for each broken rule."""
+    if pathlib.PurePosixPath(path).suffix in PAGE_SUFFIXES:
+        yield from check_page(text)
+        return
     code = strip(text)
     for pattern, folders, allowed, advice in RULES:
         if not path.startswith(folders) or path.startswith(allowed or ("\0",)):
@@ -68,11 +86,18 @@ def self_test() -> None:
         ("kernel_src/x.h", '#include "types.h"', 0), ("cli/x.cpp", 'std::getenv("HOME");', 1),
         ("runtime/settings.cpp", 'std::getenv("HOME");', 0), ("runtime/x.cpp", "#define X 1", 1),
         ("runtime/x.cpp", "// TODO later", 1), ("runtime/x.cpp", "// TODO(CUDA 12.9): drop\n", 0),
+        ("cli/x/page.js", "x" * 121, 1), ("cli/x/page.css", "µ" * 120 + "\n" + "x" * 120, 0), ("cli/x/page.html", "x" * 500, 1),
     ]
     for path, text, expected in planted:
         found = len(list(check(path, text)))
         if found != expected:
             sys.exit(f"lint.py: self-test: {path}: {text!r}: {found} findings, expected {expected}")
+    for path, expected in (("cli/x/page.js", True), ("cli/x.md", False), ("tests/x.js", False), ("tests/x.h", True)):
+        if judged(path) != expected:
+            sys.exit(f"lint.py: self-test: {path} is {'not ' if expected else ''}judged")
+    for path, limit in (("cli/x/page.js", SOURCE), ("cli/x.h", HEADER), ("kernel_src/ptx/x.h", PTX)):
+        if size_limit(path) != limit:
+            sys.exit(f"lint.py: self-test: {path} may have {size_limit(path)} lines, expected {limit}")
     for text in ("/* asm */\n\nvoid f() {\n  asm volatile(\"nop\");\n}", "\n// __shared__\n\n__shared__ float tile[64];"):
         lines = [line for line, _ in check("kernel_src/sm80/x.cuh", text)]
         if lines != [4]:
@@ -82,7 +107,7 @@ def self_test() -> None:
 def main() -> int:
     self_test()
     errors = warnings = 0
-    files = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*") if p.suffix in SUFFIXES)
+    files = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*") if judged(p.relative_to(ROOT).as_posix()))
     for file in files:
         path = file.relative_to(ROOT).as_posix()
         text = file.read_text()
