@@ -3,60 +3,88 @@
 #include <fmt/format.h>
 
 #include "flashjit/error.h"
+#include "variant_name.h"
 
 namespace flashjit::cli {
 namespace {
 
-// Another model of the same chip, a PCIe card say, has other roofs and lets peers reach less.
+// Another model of the same chip, a PCIe card say, lets peers reach less.
 bool measured_on(const TuningRecord& record, const Json& baseline) {
-  return baseline.is_object() && baseline.value("device", "") == record.device.name;
+  return baseline.value("device", "") == record.device.name;
+}
+
+// A row without a dtype is of bf16, one without heads_kv has no groups.
+bool is_row_of(const TuningRecord& record, const Json& row) {
+  const ProblemShape& s = record.shape;
+  const Problem& p = record.problem;
+  const int head_dim = row.value("head_dim", 0), heads = row.value("heads", 0);
+  return head_dim == p.head_dim_qk && head_dim == p.head_dim_v &&
+         row.value("dtype", "bf16") == to_string(p.dtype) &&
+         row.value("causal", false) == (p.mask == MaskKind::kCausal) &&
+         row.value("seqlen", 0) == s.seqlen_q && s.seqlen_q == s.seqlen_kv &&
+         row.value("batch", 0) == s.batch && heads == s.num_heads_q &&
+         row.value("heads_kv", heads) == s.num_heads_kv;
+}
+
+Json peers_of_row(const Json& row) {
+  Json peers = Json::object();
+  for (const auto& [key, name] : {std::pair("cudnn", "cuDNN"),
+                                  {"fa3_built_here", "FlashAttention-3"},
+                                  {"fa2", "FlashAttention-2"}})
+    if (row.contains(key) && row.at(key).is_number()) peers[name] = row.at(key);
+  return peers;
+}
+
+// A result of bench/compare_torch.py has no note: what it was measured with is told instead.
+std::string note_of(const Json& baseline) {
+  if (baseline.contains("note")) return baseline.value("note", "");
+  if (!baseline.contains("torch")) return "";
+  return fmt::format(
+      "Measured on one {} by bench/compare_torch.py (driver {}, torch {}, cuDNN {}), beside "
+      "flashjit's own kernels in one process: medians of single launches with the L2 flushed. "
+      "FlashAttention-2 is that of PyTorch.",
+      baseline.value("device", ""),
+      baseline.value("driver", ""),
+      baseline.value("torch", ""),
+      baseline.value("cudnn", ""));
 }
 
 }  // namespace
 
-Json parse_baseline(const std::string& text) {
-  if (text.empty()) return nullptr;
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorCode::kData, fmt::format("the peers' baseline: {}", error.what()));
+std::vector<Json> parse_baselines(const std::vector<std::string>& texts) {
+  std::vector<Json> baselines;
+  for (const std::string& text : texts) {
+    try {
+      baselines.push_back(Json::parse(text));
+    } catch (const Json::exception& error) {
+      throw Error(ErrorCode::kData, fmt::format("the peers' baseline: {}", error.what()));
+    }
+    if (!baselines.back().is_object())
+      throw Error(ErrorCode::kData, "the peers' baseline: not a JSON object");
   }
+  return baselines;
 }
 
-Json peers_of(const TuningRecord& record, const Json& baseline) {
-  if (!measured_on(record, baseline) || record.problem.dtype != Dtype::kBf16) return nullptr;
-  const ProblemShape& s = record.shape;
-  for (const Json& row : baseline.value("forward", Json::array())) {
-    const bool same = row.value("head_dim", 0) == record.problem.head_dim_qk &&
-                      row.value("head_dim", 0) == record.problem.head_dim_v &&
-                      row.value("causal", false) == (record.problem.mask == MaskKind::kCausal) &&
-                      row.value("seqlen", 0) == s.seqlen_q && s.seqlen_q == s.seqlen_kv &&
-                      row.value("batch", 0) == s.batch && row.value("heads", 0) == s.num_heads_q &&
-                      s.num_heads_q == s.num_heads_kv;
-    if (!same) continue;
-    Json peers = Json::object();
-    for (const auto& [key, name] : {std::pair("cudnn", "cuDNN"),
-                                    {"fa3_built_here", "FlashAttention-3"},
-                                    {"fa2", "FlashAttention-2"}})
-      if (row.contains(key) && row.at(key).is_number()) peers[name] = row.at(key);
-    return peers;
+// A result has a row for each kernel of ours; the peers' columns of a problem are the same in all.
+Json peers_of(const TuningRecord& record, const std::vector<Json>& baselines) {
+  for (const Json& baseline : baselines) {
+    if (!measured_on(record, baseline)) continue;
+    for (const Json& row : baseline.value("forward", Json::array())) {
+      if (!is_row_of(record, row)) continue;
+      Json peers = peers_of_row(row);
+      if (!peers.empty()) return peers;
+    }
   }
   return nullptr;
 }
 
-Json baseline_json(const Json& baseline) {
-  if (!baseline.is_object()) return nullptr;
-  return {{"device", baseline.value("device", "")},
-          {"date", baseline.value("date", "")},
-          {"note", baseline.value("note", "")}};
-}
-
-Json roofs_json(const Json& baseline) {
-  if (!baseline.is_object() || !baseline.contains("ceilings")) return nullptr;
-  const double tflops = baseline["ceilings"].value("bf16_gemm_8192_tflops", 0.0);
-  const double gb_per_s = baseline["ceilings"].value("device_copy_GB_s", 0.0);
-  if (tflops <= 0 || gb_per_s <= 0) return nullptr;
-  return {{"device", baseline.value("device", "")}, {"tflops", tflops}, {"gb_per_s", gb_per_s}};
+Json baselines_json(const std::vector<Json>& baselines) {
+  Json list = Json::array();
+  for (const Json& baseline : baselines)
+    list.push_back({{"device", baseline.value("device", "")},
+                    {"date", baseline.value("date", "")},
+                    {"note", note_of(baseline)}});
+  return list;
 }
 
 }  // namespace flashjit::cli

@@ -1,25 +1,24 @@
-// What peers and the device itself reach, as bench/baselines/h100.json has it: measured on one
-// device in a session of its own.
+// What peers reach on one device, measured in a session of its own: a file in the format of
+// bench/baselines/h100.json, or a result of bench/compare_torch.py, which has the peers' columns
+// beside flashjit's.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/table.h"
 #include "tuning_record.h"
 
 namespace flashjit::cli {
 
-// Null for "". Throws Error(kData).
-Json parse_baseline(const std::string& text);
+// Throws Error(kData).
+std::vector<Json> parse_baselines(const std::vector<std::string>& texts);
 
-// Of a parsed baseline, null where it does not say:
-//
-// whose numbers the peers' are: device, date, note;
-Json baseline_json(const Json& baseline);
-// what its device reaches, which need not be a device of the records: device, tflops, gb_per_s;
-Json roofs_json(const Json& baseline);
-// what peers reach at the record's problem, {"cuDNN": TFLOP/s, …}; null where the baseline's device
-// is another model than the record's, too.
-Json peers_of(const TuningRecord& record, const Json& baseline);
+// Whose numbers the peers' are: device, date and note of each.
+Json baselines_json(const std::vector<Json>& baselines);
+
+// What peers reach at the record's problem, {"cuDNN": TFLOP/s, …}: of the peers that were measured
+// on the record's device model. Null where none was.
+Json peers_of(const TuningRecord& record, const std::vector<Json>& baselines);
 
 }  // namespace flashjit::cli

@@ -54,9 +54,10 @@ std::vector<TuningRecord> find_records(const ReportOptions& options, const Setti
   return records.empty() ? embedded_records(*logger) : records;
 }
 
-std::string read_baseline(const std::string& path) {
-  if (path.empty()) return embedded_baseline();
-  return path == "none" ? "" : read_text(path);
+std::vector<std::string> read_baselines(const std::string& path) {
+  if (path.empty()) return shipped_baselines();
+  if (path == "none") return {};
+  return {read_text(path)};
 }
 
 // "hint" is what a look-up takes a record of other sources for.
@@ -133,7 +134,7 @@ int run_report(const ReportOptions& options, Report& report) {
   if (!options.out.empty()) require_output_file(options.out);
   Toolchain toolchain;
   ReportInput input = {.records = find_records(options, toolchain.settings()),
-                       .baseline = read_baseline(options.baseline),
+                       .baselines = read_baselines(options.baseline),
                        .code_variants = options.code_variants,
                        .here = devices_here(toolchain.settings())};
   if (input.records.empty())
@@ -172,7 +173,8 @@ void add_report(Program& program) {
                      "Only records of GPUs whose name contains this, in any case; h200, say");
   command.add_option("--baseline",
                      options->baseline,
-                     "What peers reach, as bench/baselines/h100.json, or none; default: that file");
+                     "What peers reach, as bench/baselines/h100.json or a result of "
+                     "bench/compare_torch.py, or none; default: those of an H100 and an H200");
   command
       .add_option(
           "--code", options->code_variants, "How many winners of each GPU are shown as code")

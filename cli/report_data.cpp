@@ -10,6 +10,7 @@
 #include "cli/problem_sets.h"
 #include "cli/report_baseline.h"
 #include "cli/report_devices.h"
+#include "cli/report_roofs.h"
 #include "cli/variants.h"
 #include "flashjit/flashjit.h"
 #include "select.h"
@@ -85,7 +86,9 @@ std::ptrdiff_t count_of(const TuningRecord& record, int told, const Predicate& p
   return std::count_if(record.candidates.begin(), record.candidates.end(), predicate);
 }
 
-Json problem_json(const TuningRecord& record, const Json& baseline, const FamilyDigests& digests) {
+Json problem_json(const TuningRecord& record,
+                  const std::vector<Json>& baselines,
+                  const FamilyDigests& digests) {
   const ProblemShape& s = record.shape;
   const Problem& p = record.problem;
   const double flops = flop_count(p, s);
@@ -132,7 +135,7 @@ Json problem_json(const TuningRecord& record, const Json& baseline, const Family
       {"default_tiling", usual ? Json(tiling_text(config_of(record, *usual))) : Json()},
       {"default_us", record.default_us},
       {"default_tflops", tflops(record.default_us)},
-      {"peers", peers_of(record, baseline)},
+      {"peers", peers_of(record, baselines)},
       {"candidates", std::move(candidates)}};
 }
 
@@ -206,6 +209,15 @@ Json kernel_sources(const std::vector<ReportVariant>& variants, const KernelSour
   return files;
 }
 
+// Of each device that has any.
+Json all_roofs(const std::vector<TuningRecord>& records, const std::vector<Json>& baselines) {
+  Json list = Json::array();
+  for (const std::string& device : device_names(records))
+    if (Json roofs = roofs_of(device, baselines); !roofs.is_null())
+      list.push_back(std::move(roofs));
+  return list;
+}
+
 std::string now() { return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr))); }
 
 }  // namespace
@@ -222,21 +234,21 @@ std::string tiling_text(const KernelConfig& config) {
 }
 
 Json report_data(const ReportInput& input, Toolchain& toolchain, Report& report) {
-  const Json baseline = parse_baseline(input.baseline);
+  const std::vector<Json> baselines = parse_baselines(input.baselines);
   const FamilyDigests digests = family_digests(toolchain.sources());
   Json problems = Json::array();
   for (const TuningRecord& record : input.records)
-    problems.push_back(problem_json(record, baseline, digests));
+    problems.push_back(problem_json(record, baselines, digests));
   const std::vector<ReportVariant> variants = variants_of(input);
-  return {{"schema", "flashjit-report/2"},
+  return {{"schema", "flashjit-report/3"},
           {"version", version()},
           {"created", now()},
           {"compiler", toolchain.compiler() ? Json(toolchain.compiler()->build()) : Json()},
           {"compiler_error", toolchain.compiler_error()},
           {"device", shown_device(input.records, digests, input.here)},
           {"devices", devices_json(input.records, digests)},
-          {"baseline", baseline_json(baseline)},
-          {"roofs", roofs_json(baseline)},
+          {"baselines", baselines_json(baselines)},
+          {"roofs", all_roofs(input.records, baselines)},
           {"problems", std::move(problems)},
           {"variants", report_variants(variants, toolchain, report)},
           {"sources", kernel_sources(variants, toolchain.sources())}};

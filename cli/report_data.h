@@ -1,5 +1,5 @@
 // Tuning records as one JSON document, what `flashjit report` shows: problems with their
-// candidates, the machine's roofs, what peers reach, and the variants that won with their resources
+// candidates, the devices' roofs, what peers reach, and the variants that won with their resources
 // and code.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace flashjit::cli {
 
 struct ReportInput {
   std::vector<TuningRecord> records;
-  std::string baseline = {};  // JSON in the format of bench/baselines/h100.json; "": no peers
+  std::vector<std::string> baselines = {};  // texts as report_baseline.h takes them
   // So many winners of each device are shown as source, PTX and SASS: one of every dtype, head_dim
   // and mask before a second of any, that of the largest problem first.
   int code_variants = 6;

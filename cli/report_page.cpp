@@ -11,6 +11,7 @@
 namespace flashjit {
 std::span<const EmbeddedFile> embedded_report_page();
 std::span<const EmbeddedFile> embedded_baselines();
+std::span<const EmbeddedFile> embedded_peer_results();
 }  // namespace flashjit
 
 namespace flashjit::cli {
@@ -77,13 +78,16 @@ void write_report_page(const std::filesystem::path& path,
   if (records.empty()) throw Error(ErrorCode::kData, "there is no tuning record to report on");
   sort_by_problem(records);
   const Json data = report_data({.records = std::move(records),
-                                 .baseline = embedded_baseline(),
+                                 .baselines = shipped_baselines(),
                                  .here = devices_here(toolchain.settings())},
                                 toolchain,
                                 report);
   write_output_file(path, report_page(data));
 }
 
-std::string embedded_baseline() { return std::string(file_of(embedded_baselines(), "h100.json")); }
+std::vector<std::string> shipped_baselines() {
+  return {std::string(file_of(embedded_baselines(), "h100.json")),
+          std::string(file_of(embedded_peer_results(), "h200.json"))};
+}
 
 }  // namespace flashjit::cli

@@ -13,7 +13,7 @@ namespace flashjit::cli {
 // The page about `data`, as report_data() makes it.
 std::string report_page(const Json& data);
 
-// The page about `records`, with the peers' baseline that the program carries. Compiles the
+// The page about `records`, with the peers' baselines that the program carries. Compiles the
 // variants that it shows, where there is a compiler. Throws Error(kIo), Error(kData) when there is
 // no record.
 void write_report_page(const std::filesystem::path& path,
@@ -21,7 +21,7 @@ void write_report_page(const std::filesystem::path& path,
                        Toolchain& toolchain,
                        Report& report);
 
-// bench/baselines/h100.json as the build embedded it.
-std::string embedded_baseline();
+// bench/baselines/h100.json and bench/results/h200.json as the build embedded them.
+std::vector<std::string> shipped_baselines();
 
 }  // namespace flashjit::cli

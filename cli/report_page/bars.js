@@ -12,10 +12,12 @@ function comparedWith(p) {
   return bars.filter(bar => bar.value != null);
 }
 
-// "": the roofs are of another device, or of another type.
-function shareOfGemm(p, tflops) {
-  const roof = data.roofs && data.roofs.device === p.device && p.dtype !== "fp32" && data.roofs.tflops;
-  return roof ? `\n${(tflops / roof * 100).toFixed(0)} % of a large GEMM` : "";
+// "": the roofs are not known, or of another type.
+function shareOfPeak(p, tflops) {
+  const roofs = shownRoofs();
+  if (!roofs || p.dtype === "fp32") return "";
+  const whole = roofs.measured ? "a large GEMM" : "the data sheet's peak";
+  return `\n${(tflops / roofs.tflops * 100).toFixed(0)} % of ${whole}`;
 }
 
 function drawComparison() {
@@ -30,7 +32,7 @@ function drawComparison() {
     body += upright(x, top, bottom, kGrid) + label(x, bottom + 15, number(t), kMiddle);
   }
   bars.forEach(({name, value, colour, note}, i) => {
-    const y = top + i * row, text = `${name}: ${number(value, 1)} TFLOP/s\n${note}${shareOfGemm(p, value)}`;
+    const y = top + i * row, text = `${name}: ${number(value, 1)} TFLOP/s\n${note}${shareOfPeak(p, value)}`;
     const style = `fill:var(${colour})`;
     body += tag("g", {class: "bar-row", ...tip(text)},
       label(left - 8, y + row / 2 + 4, name, kEnd) +

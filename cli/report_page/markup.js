@@ -53,7 +53,7 @@ function badges(problem) {
 
 // Whose numbers the peers' are: no ratio to them is told, for they are of another day and other clocks.
 function peersNote() {
-  const b = data.baseline;
+  const b = shownBaseline();
   if (!b) return "";
   return `The peers were measured on ${withArticle(b.device)} in another session${b.date ? `, ${b.date}` : ""}, ` +
     "not beside the tuner's candidates. The tuner keeps the device hot, so the clocks differ and the two do not make " +

@@ -46,8 +46,9 @@ function drawProblems() {
   byId("problems-lead").textContent =
     `Tuned against the heuristic's default, in TFLOP/s on ${withArticle(state.device)}. ` +
     `Choose a row to see its search below. ${peers ? peersNote() : ""}`;
-  byId("peers").hidden = !(peers && data.baseline.note);
-  byId("peers-note").textContent = peers ? data.baseline.note : "";
+  const note = peers ? shownBaseline().note : "";
+  byId("peers").hidden = !note;
+  byId("peers-note").textContent = note;
   const peerHead = peers ? [["best peer, another session"]] : [];
   const heads = [["problem", "left"], ["default"], ["tuned"], ["gain"], ...peerHead, ["winner", "left"]];
   fillTable("problems", heads, problems.map(p => {

@@ -1,21 +1,15 @@
-// TFLOP/s over FLOP per byte, both logarithmic, below the roofs of a device.
-
-// What else is known of a device whose own roofs nobody has measured.
-const kBeside = {"NVIDIA H200": ["H100", "An H200 has the same tensor cores and 1.4 times the memory bandwidth."]};
+// TFLOP/s over FLOP per byte, both logarithmic, below the roofs of the device.
 
 const roofAt = (roofs, intensity) => Math.min(roofs.tflops, intensity * roofs.gb_per_s / 1e3);
 const ridgeOf = roofs => roofs.tflops * 1e3 / roofs.gb_per_s;
 
-function rooflineText(roofs, own) {
-  const points = "Intensity counts Q, K, V and O once. A filled point is the tuned variant, a ring the default.";
-  if (!roofs) return `No measured roofs: only the points are drawn. ${points}`;
-  const device = withArticle(roofs.device);
-  const what = `${number(roofs.tflops)} TFLOP/s of a large bf16 GEMM, ${number(roofs.gb_per_s)} GB/s of a device copy.`;
-  if (own) return `Roofs as measured on ${device}: ${what} ${points}`;
-  const [model, known] = kBeside[state.device] || [];
-  const beside = model && roofs.device.includes(model) ? " " + known : "";
-  return `There are no measured roofs of ${withArticle(state.device)} here. ` +
-    `Dashed: the roofs of ${device}, ${what}${beside} ${points}`;
+function roofsText(roofs) {
+  const device = withArticle(state.device);
+  if (!roofs) return `The roofs of ${device} are not known here: only the points are drawn.`;
+  const peak = `${number(roofs.tflops)} TFLOP/s`, bandwidth = `${number(roofs.gb_per_s)} GB/s`;
+  return roofs.measured ?
+    `Roofs as measured on ${device}: ${peak} of a large bf16 GEMM, ${bandwidth} of a device copy.` :
+    `Roofs of the data sheet of ${device}, not measured: ${peak} of dense bf16, ${bandwidth} of memory.`;
 }
 
 // The frame of the plot, and axes that hold every point and the roofs' ridge.
@@ -48,22 +42,21 @@ function rooflineGrid({left, right, top, bottom, x0, x1, y0, y1, x, y}) {
   return body;
 }
 
-function rooflineRoof({width, right, x0, x1, y0, x, y}, roofs, own) {
+function rooflineRoof({width, right, x0, x1, y0, x, y}, roofs) {
   const peak = roofs.tflops, from = Math.max(x0, y0 * 1e3 / roofs.gb_per_s), bend = Math.max(ridgeOf(roofs), x0);
   const d = `M${x(from)} ${y(roofAt(roofs, from))}L${x(bend)} ${y(peak)}L${x(x1)} ${y(peak)}`;
-  const style = "stroke:var(--muted);stroke-width:2";
-  const line = tag("path", {class: "roof", d, fill: "none", style, "stroke-dasharray": own ? null : "7 4"});
-  const what = `GEMM ${number(peak)} TFLOP/s`, whose = `${own ? "" : "roofs "}of ${withArticle(roofs.device)}`;
-  const name = {class: "roof-name"};
+  const line = tag("path", {class: "roof", d, fill: "none", style: "stroke:var(--muted);stroke-width:2"});
+  const what = `${roofs.measured ? "GEMM" : "data sheet"} ${number(peak)} TFLOP/s`;
+  const whose = `of ${withArticle(roofs.device)}`, name = {class: "roof-name"};
   if (width - right < 100) return line + label(right - 4, y(peak) - 7, `${what}, ${whose}`, {...name, ...kEnd});
-  // "of an NVIDIA H100 80GB HBM3" and its like, in two lines beside the plot.
-  const lines = [what, ...whose.split(/ (?=\S+ \S+$)/)];
+  // "of an NVIDIA H100 80GB HBM3" and its like are too long for one line beside the plot.
+  const lines = [what, ...(whose.length > 24 ? whose.split(/ (?=\S+ \S+$)/) : [whose])];
   return line + lines.map((text, i) => label(right + 8, y(peak) + 4 + 14 * i, text, name)).join("");
 }
 
-function rooflinePoint(p, {x, y}, roofs, own) {
+function rooflinePoint(p, {x, y}, roofs) {
   const selected = p.index === state.problem;
-  const share = own ? `\n${(p.winner_tflops / roofAt(roofs, p.intensity) * 100).toFixed(0)} % of the roof` : "";
+  const share = roofs ? `\n${(p.winner_tflops / roofAt(roofs, p.intensity) * 100).toFixed(0)} % of the roof` : "";
   const text = `${p.title}\n${number(p.winner_tflops)} TFLOP/s tuned, ${number(p.default_tflops)} default\n` +
     `${number(p.intensity)} FLOP per byte${share}`;
   const stroke = selected ? "stroke:var(--win);stroke-width:3" : "stroke:var(--card)";
@@ -94,14 +87,14 @@ function rooflineLegend({height, left, right, bottom}) {
 }
 
 function drawRoofline() {
-  const problems = shownProblems().filter(p => p.winner_tflops > 0), roofs = data.roofs;
-  const own = roofs && roofs.device === state.device;
-  byId("roofline-lead").textContent = rooflineText(roofs, own);
+  const problems = shownProblems().filter(p => p.winner_tflops > 0), roofs = shownRoofs();
+  byId("roofline-lead").textContent =
+    `${roofsText(roofs)} Intensity counts Q, K, V and O once. A filled point is the tuned variant, a ring the default.`;
   const axes = rooflineAxes(problems, roofs);
   draw("roofline", axes.width, axes.height,
     rooflineGrid(axes) +
-    (roofs ? rooflineRoof(axes, roofs, own) : "") +
-    problems.map(p => rooflinePoint(p, axes, roofs, own)).join("") +
+    (roofs ? rooflineRoof(axes, roofs) : "") +
+    problems.map(p => rooflinePoint(p, axes, roofs)).join("") +
     problems.filter(p => p.default_tflops).map(p => rooflineRing(p, axes)).join("") +
     rooflineLegend(axes));
 }

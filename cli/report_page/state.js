@@ -19,6 +19,10 @@ const shownVariants = () =>
 const timedCandidates = problem => problem.candidates.filter(c => c.tflops != null);
 const gainOf = p => p.default_us > 0 && p.winner_us > 0 ? p.default_us / p.winner_us - 1 : null;
 
+// Of the device, undefined where they are not known.
+const shownBaseline = () => data.baselines.find(b => b.device === state.device);
+const shownRoofs = () => data.roofs.find(r => r.device === state.device);
+
 // [name, TFLOP/s] of each peer.
 const peersOf = problem => Object.entries(problem.peers || {});
 const bestPeer = problem =>

@@ -32,11 +32,11 @@ TuningRecord some_record() {
   return record;
 }
 
-Json problem_of(const TuningRecord& record, const std::string& baseline = "") {
+Json problem_of(const TuningRecord& record, const std::vector<std::string>& baselines = {}) {
   cli::Toolchain toolchain;
   cli::Report report(true);
   const Json data = cli::report_data(
-      {.records = {record}, .baseline = baseline, .code_variants = 0}, toolchain, report);
+      {.records = {record}, .baselines = baselines, .code_variants = 0}, toolchain, report);
   return data.at("problems").at(0);
 }
 
@@ -94,11 +94,49 @@ TEST_CASE("the report says whether a record is complete and of these sources") {
 
 TEST_CASE("peers count on the device model of the baseline alone") {
   TuningRecord record = some_record();
-  const std::string baseline = cli::embedded_baseline();
-  CHECK(problem_of(record, baseline).at("peers").size() == 3);
+  const std::vector<std::string> baselines = cli::shipped_baselines();
+  CHECK(problem_of(record, baselines).at("peers").size() == 3);
   record.device.name = "NVIDIA H100 PCIe";
-  CHECK(problem_of(record, baseline).at("peers").is_null());
+  CHECK(problem_of(record, baselines).at("peers").is_null());
   CHECK(problem_of(record).at("peers").is_null());
+}
+
+TEST_CASE("peers of an H200 are those that were measured on one") {
+  TuningRecord record = some_record();
+  const Json of_h100 = problem_of(record, cli::shipped_baselines()).at("peers");
+  record.device.name = "NVIDIA H200";
+  const Json peers = problem_of(record, cli::shipped_baselines()).at("peers");
+  REQUIRE(peers.is_object());
+  CHECK(peers.size() == 2);
+  CHECK(peers.at("cuDNN") != of_h100.at("cuDNN"));
+  CHECK(peers.at("FlashAttention-2") != of_h100.at("FlashAttention-2"));
+}
+
+TEST_CASE("a row of peers is of one dtype and one number of kv heads, or of bf16 without groups") {
+  TuningRecord record = some_record();
+  const auto cudnn = [&](const std::string& more) {
+    const std::string row =
+        R"("head_dim": 128, "seqlen": 4096, "batch": 4, "heads": 16, "cudnn": )";
+    const Json peers = problem_of(record,
+                                  {R"({"device": "NVIDIA H100 80GB HBM3", "forward": [{)" + row +
+                                   "1" + more + "}, {" + row + R"(2, "kernel": "auto"}]})"})
+                           .at("peers");
+    return peers.is_null() ? 0 : peers.at("cuDNN").get<int>();
+  };
+  CHECK(cudnn("") == 1);
+  CHECK(cudnn(R"(, "dtype": "bf16", "heads_kv": 16)") == 1);
+  CHECK(cudnn(R"(, "dtype": "fp16")") == 2);
+  CHECK(cudnn(R"(, "heads_kv": 4)") == 2);
+  CHECK(cudnn(R"(, "causal": true)") == 2);
+  record.problem.dtype = Dtype::kFp16;
+  CHECK(cudnn("") == 0);
+  CHECK(cudnn(R"(, "dtype": "fp16")") == 1);
+}
+
+TEST_CASE("a baseline that is none is refused") {
+  for (const char* text : {"", "{", "[]"})
+    CHECK_THROWS_WITH(problem_of(some_record(), {text}),
+                      ContainsSubstring("the peers' baseline: "));
 }
 
 TEST_CASE("records are shown by dtype, head_dim, mask and length") {
@@ -164,21 +202,35 @@ TEST_CASE("the devices of this machine are known by name") {
   CHECK(cli::devices_here(settings).empty());
 }
 
-TEST_CASE("roofs are told for any device, with the name of theirs") {
+TEST_CASE("roofs are those measured on the device, else those of its data sheet") {
   cli::Toolchain toolchain;
   cli::Report report(true);
-  const auto roofs = [&](const std::string& baseline) {
-    return cli::report_data({.records = {elsewhere("NVIDIA H200", ""), some_record()},
-                             .baseline = baseline,
+  const auto roofs = [&](const std::vector<std::string>& baselines) {
+    return cli::report_data({.records = {elsewhere("NVIDIA H100 80GB HBM3", ""),
+                                         elsewhere("NVIDIA H200", ""),
+                                         elsewhere("Unknown", "")},
+                             .baselines = baselines,
                              .code_variants = 0},
                             toolchain,
                             report)
         .at("roofs");
   };
-  CHECK(roofs(cli::embedded_baseline()).at("device") == "NVIDIA H100 80GB HBM3");
-  CHECK(roofs(cli::embedded_baseline()).at("tflops") > 700);
-  CHECK(roofs("").is_null());
-  CHECK(roofs(R"({"device": "X", "ceilings": {}})").is_null());
+  const Json shipped = roofs(cli::shipped_baselines()), sheets = roofs({});
+  REQUIRE(shipped.size() == 2);
+  REQUIRE(sheets.size() == 2);
+  CHECK(shipped[0].at("device") == "NVIDIA H100 80GB HBM3");
+  CHECK(shipped[0].at("measured") == true);
+  CHECK(shipped[1].at("device") == "NVIDIA H200");
+  CHECK(shipped[1].at("measured") == false);
+  CHECK(shipped[1].at("gb_per_s") == 4800);
+  CHECK(sheets[0].at("measured") == false);
+  CHECK(sheets[1] == shipped[1]);
+  for (const char* roof : {"tflops", "gb_per_s"}) CHECK(shipped[0].at(roof) < sheets[0].at(roof));
+  CHECK(sheets[0].at("tflops") == sheets[1].at("tflops"));  // the same tensor cores
+  CHECK(roofs({R"({"device": "NVIDIA H200", "ceilings": {}})"}) == sheets);
+  CHECK(roofs({R"({"device": "Unknown", "ceilings":
+                   {"bf16_gemm_8192_tflops": 2, "device_copy_GB_s": 3}})"})
+            .size() == 3);
 }
 
 TEST_CASE("code is shown of the largest problem of every head_dim and mask, on each device") {

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import unittest
 
+kRoot = pathlib.Path(__file__).resolve().parents[2]
 kBrowsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 
 # Run in the page when it has drawn itself: where every mark of every plot lies, relative to its plot, and what a click
@@ -52,10 +53,11 @@ function look() {
     device: document.getElementById("about").textContent, devices: texts("#devices button"), titles: texts("#problems td:first-child"),
     heads: texts("#problems th"), tiles: texts("#summary .tile"), names: texts("#variants td.name"), cells: cutCells(), mark: defaultMark(),
     text: document.body.innerText, untried: document.querySelectorAll("#heatmap .untried rect").length, legend: texts("#heatmap .untried-legend"),
-    levels: texts("#roofline .tick").map(Number), roofName: texts("#roofline .roof-name").join(" "), rooflineLead: texts("#roofline-lead").join(),
+    levels: texts("#roofline .tick").map(text => Number(text.replace(",", ""))), roofName: texts("#roofline .roof-name").join(" "), rooflineLead: texts("#roofline-lead").join(),
     order: circles.map(circle => circle.classList[0]), bottom: Number(texts("#ranking .tick")[0]?.replace(",", "")), zoomed: texts("#ranking .zoomed").join(),
     spread: (ys => Math.max(...ys) - Math.min(...ys))([...document.querySelectorAll("#ranking .rank")].map(mark => mark.getBBox().y)),
-    note: texts("#comparison-note").join(), code: texts("#code-variants button"), chosenCode: texts("#code-variants button.on"), codeLead: texts("#code-lead").join(),
+    peers: [...texts("#comparison"), ...texts("#peers"), ...[...document.querySelectorAll("#problems [data-tip]")].map(cell => cell.dataset.tip)],
+    peersNote: texts("#peers-note").join(), note: texts("#comparison-note").join(), code: texts("#code-variants button"), chosenCode: texts("#code-variants button.on"), codeLead: texts("#code-lead").join(),
     title: document.getElementById("problem-title").textContent,
     heatmap: marks("heatmap", ".cell > rect"), winners: document.querySelectorAll("#heatmap .cell.winner").length,
     defaults: document.querySelectorAll("#heatmap .cell.default > rect").length,
@@ -332,7 +334,7 @@ class OwnRecords(unittest.TestCase):
         cls.seen = open_page(page, "1300,1200")
         cls.narrow = open_page(page, "500,1200")
         cls.devices = [device["name"] for device in cls.data["devices"]]
-        cls.baseline = cls.data["roofs"]["device"]
+        cls.roofs = {roofs["device"]: roofs for roofs in cls.data["roofs"]}
 
     def problems(self, device):
         return [p for p in self.data["problems"] if p["device"] == device]
@@ -359,11 +361,30 @@ class OwnRecords(unittest.TestCase):
         for device in self.devices:
             seen = self.seen[device]
             self.assertEqual(len(seen["roof"]["marks"]), 1)
-            self.assertIn(self.baseline, seen["roofName"])
-            self.assertIn(self.baseline, seen["rooflineLead"])
-            self.assertEqual("roofs of an " in seen["roofName"], device != self.baseline)
-        self.assertIn("roofs of an NVIDIA H100 80GB HBM3", self.seen["NVIDIA H200"]["rooflineLead"])
-        self.assertIn("1.4 times the memory bandwidth", self.seen["NVIDIA H200"]["rooflineLead"])
+            for other in self.devices:
+                for text in (seen["roofName"], seen["rooflineLead"]):
+                    self.assertEqual(other in text, other == device, text)
+            self.assertIn(f"{self.roofs[device]['gb_per_s']:,.0f} GB/s", seen["rooflineLead"])
+            for text in (seen["roofName"], seen["rooflineLead"]):
+                self.assertEqual("data sheet" in text, not self.roofs[device]["measured"], text)
+        self.assertTrue(self.roofs["NVIDIA H100 80GB HBM3"]["measured"])
+        self.assertFalse(self.roofs["NVIDIA H200"]["measured"])
+
+    def test_peers_are_those_measured_on_the_device(self):
+        """On an H200 nobody measured FlashAttention-3."""
+        result = json.loads((kRoot / "bench/results/h200.json").read_text(encoding="utf-8"))
+        rows = {(r["head_dim"], r["causal"], r["seqlen"]): r for r in result["forward"]}
+        for p in self.problems("NVIDIA H200"):
+            row = rows[p["head_dim"], p["causal"], p["seqlen_q"]]
+            self.assertEqual(p["peers"], {"cuDNN": row["cudnn"], "FlashAttention-2": row["fa2"]}, p["title"])
+        for device, peers in (("NVIDIA H100 80GB HBM3", 3), ("NVIDIA H200", 2)):
+            seen = self.seen[device]
+            self.assertEqual(len(seen["comparison"]["marks"]), 2 + peers)
+            self.assertEqual(any("FlashAttention-3" in text for text in seen["peers"]), peers == 3)
+            self.assertIn(f"measured on an {device} in another session", seen["note"])
+            self.assertIn(device, seen["peersNote"])
+        self.assertIn(result["date"], self.seen["NVIDIA H200"]["note"])
+        self.assertIn(f"torch {result['torch']}, cuDNN {result['cudnn']}", self.seen["NVIDIA H200"]["peersNote"])
 
     def test_roofline_can_be_read(self):
         for device in self.devices:
