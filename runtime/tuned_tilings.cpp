@@ -7,6 +7,7 @@
 #include "bundle.h"
 #include "flashjit/error.h"
 #include "kernel_registry.h"
+#include "kernel_src/variant_plan.h"
 #include "posix_file.h"
 #include "sha256.h"
 #include "tuning_record_files.h"
@@ -67,6 +68,16 @@ TuningRecords layers(const Settings& settings, spdlog::logger& logger, Evidence 
   for (const auto& bundle : settings.bundles)
     append(bundle_records(bundle, settings.bundle_digest, logger, evidence));
   append(embedded_records(logger, evidence));
+  // One that is older than a rule must not stand before one that can be used.
+  std::erase_if(all, [&logger](const TuningRecord& record) {
+    const char* reason = why_illegal({record.problem, record.winner, record.arch});
+    if (reason != nullptr)
+      logger.info("tuning record of {}, {}: its winner is not legal ({}); it is ignored",
+                  record.device.name,
+                  record.date,
+                  reason);
+    return reason != nullptr;
+  });
   return TuningRecords(std::move(all));
 }
 

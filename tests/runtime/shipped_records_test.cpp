@@ -78,6 +78,7 @@ TEST_CASE("a fresh install has an exact record with a legal winner for every poi
       const RecordLookup found =
           records.find(file.device, kHopper, point.problem, point.shape, digests);
       REQUIRE(found.record != nullptr);
+      CHECK(found.record->device == file.device);
       CHECK(found.record->bucket == shape_bucket(point.shape));
       const KernelConfig winner{point.problem, found.record->winner, kHopper};
       const char* illegal = why_illegal(winner);

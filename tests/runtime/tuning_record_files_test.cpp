@@ -22,7 +22,7 @@ TuningRecord make_record(int seqlen, int block_n = 64) {
   record.shape.num_heads_q = record.shape.num_heads_kv = 16;
   record.shape.seqlen_q = record.shape.seqlen_kv = seqlen;
   record.bucket = shape_bucket(record.shape);
-  record.winner.block_n = block_n;
+  record.winner = {.family = Family::kSm80, .block_m = 128, .block_n = block_n, .num_stages = 2};
   return record;
 }
 
@@ -42,6 +42,26 @@ TEST_CASE("records are written one per subject and read back in order") {
   // A cache directory that was made here is nobody else's to write to.
   using std::filesystem::perms;
   CHECK(std::filesystem::status(directory / "cache").permissions() == perms::owner_all);
+}
+
+TEST_CASE("a record with an illegal winner does not hide one that can be used") {
+  const TempDir directory;
+  Settings settings;
+  settings.cache_dir = directory.path();
+  TuningRecord good = make_record(4096), bad = make_record(4096);
+  bad.winner.block_m = 77;
+  std::filesystem::create_directory(directory / "tuning");
+  std::ofstream(directory / "tuning/a.json") << to_json(bad);
+  std::ofstream(directory / "tuning/b.json") << to_json(good);
+  CapturedLog log;
+  log.logger->set_level(spdlog::level::info);
+  const TuningRecords records = visible_records(settings, *log.logger);
+  const RecordLookup found =
+      records.find(good.device, good.arch, good.problem, good.shape, {"", "", "", ""});
+  REQUIRE(found.record != nullptr);
+  CHECK(found.match == RecordMatch::kExact);
+  CHECK(found.record->winner == good.winner);
+  CHECK_THAT(log.text.str(), ContainsSubstring("not legal"));
 }
 
 TEST_CASE("file names differ by everything that makes a subject") {
