@@ -13,9 +13,6 @@ namespace flashjit {
 namespace {
 
 constexpr int kInputSets = 2;
-// Verification reads this many runs of consecutive elements, spread over the output.
-constexpr std::size_t kSampleRuns = 64;
-constexpr std::size_t kRunElements = 2048;
 
 float to_float(Dtype dtype, const std::byte* element) {
   if (dtype == Dtype::kFp32) {
@@ -26,12 +23,10 @@ float to_float(Dtype dtype, const std::byte* element) {
   std::uint16_t bits;
   std::memcpy(&bits, element, sizeof bits);
   if (dtype == Dtype::kBf16) return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-  const int exponent = bits >> 10 & 31;
-  const float mantissa = static_cast<float>(bits & 1023) / 1024.0f;
-  const float sign = bits >> 15 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa != 0 ? std::nanf("") : sign * INFINITY;
-  return sign *
-         (exponent == 0 ? std::ldexp(mantissa, -14) : std::ldexp(1.0f + mantissa, exponent - 15));
+  const std::uint32_t sign = bits & 0x8000u, exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  if (exponent == 0) return (sign ? -0x1p-24f : 0x1p-24f) * static_cast<float>(mantissa);
+  const std::uint32_t wide = exponent == 31 ? 255 : exponent + 112;
+  return std::bit_cast<float>(sign << 16 | wide << 23 | mantissa << 13);
 }
 
 // A standard normal element. fp16 by truncation: inputs are arbitrary, only their spread matters.
@@ -66,20 +61,6 @@ std::vector<std::byte> random_elements(Dtype dtype, std::size_t count, unsigned 
     std::memcpy(&bytes[i * size], bytes.data(), std::min(kBlock, count - i) * size);
   }
   return bytes;
-}
-
-// Runs of consecutive elements of the first `total` ones, spread over them.
-std::vector<float> sample(const GpuBuffer& buffer, Dtype dtype, std::size_t total) {
-  const std::size_t size = static_cast<std::size_t>(size_of(dtype));
-  const std::size_t run = std::min(kRunElements, total);
-  std::vector<std::byte> bytes(run * size);
-  std::vector<float> values;
-  values.reserve(kSampleRuns * run);
-  for (std::size_t i = 0; i < kSampleRuns; ++i) {
-    buffer.download(bytes.data(), (total - run) * i / (kSampleRuns - 1) * size, bytes.size());
-    for (std::size_t e = 0; e < run; ++e) values.push_back(to_float(dtype, &bytes[e * size]));
-  }
-  return values;
 }
 
 }  // namespace
@@ -189,11 +170,21 @@ void CudaTarget::require_device(const std::string& after) const {
 }
 
 OutputSample CudaTarget::sample_output(InputSet& set) const {
-  const std::size_t rows = std::size_t{1} * shape_.batch * shape_.seqlen_q * shape_.num_heads_q;
+  const std::size_t size = static_cast<std::size_t>(size_of(problem_.dtype));
+  const std::size_t tokens = std::size_t{1} * shape_.batch * shape_.seqlen_q;
   OutputSample output;
-  output.o = sample(set.o, problem_.dtype, rows * problem_.head_dim_v);
-  output.run = output.o.size() / kSampleRuns;
-  if (problem_.return_lse) output.lse = sample(set.lse, Dtype::kFp32, rows);
+  output.run = std::size_t{1} * shape_.num_heads_q * problem_.head_dim_v;
+  const TokenSample sample = sample_tokens(tokens, output.run);
+  std::vector<std::byte> bytes(sample.count * output.run * size);
+  set.o.download_rows(
+      bytes.data(), output.run * size, sample.stride * output.run * size, sample.count);
+  output.o.resize(sample.count * output.run);
+  for (std::size_t i = 0; i < output.o.size(); ++i)
+    output.o[i] = to_float(problem_.dtype, &bytes[i * size]);
+  if (problem_.return_lse) {
+    output.lse.resize(tokens * shape_.num_heads_q);
+    set.lse.download(output.lse.data(), 0, output.lse.size() * sizeof(float));
+  }
   return output;
 }
 

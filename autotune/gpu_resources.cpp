@@ -30,6 +30,25 @@ void GpuBuffer::download(void* host, std::size_t offset, std::size_t size) const
   driver.check(driver.stream_synchronize(nullptr));
 }
 
+void GpuBuffer::download_rows(void* host,
+                              std::size_t row,
+                              std::size_t pitch,
+                              std::size_t count) const {
+  if (row == 0 || count == 0) return;
+  CUDA_MEMCPY2D copy = {};
+  copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+  copy.srcDevice = address_;
+  copy.srcPitch = pitch;
+  copy.dstMemoryType = CU_MEMORYTYPE_HOST;
+  copy.dstHost = host;
+  copy.dstPitch = row;
+  copy.WidthInBytes = row;
+  copy.Height = count;
+  const DriverLibrary& driver = device_->driver();
+  driver.check(driver.memcpy_2d_async(&copy, nullptr));
+  driver.check(driver.stream_synchronize(nullptr));
+}
+
 void GpuBuffer::fill(unsigned char byte) {
   const DriverLibrary& driver = device_->driver();
   driver.check(driver.memset_d8_async(address_, byte, bytes_, nullptr));

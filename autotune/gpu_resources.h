@@ -30,6 +30,8 @@ class GpuBuffer {
   void download(void* host) const;
   // Of `size` bytes from `offset`.
   void download(void* host, std::size_t offset, std::size_t size) const;
+  // Of the first `row` bytes of every `pitch`, `count` times, densely.
+  void download_rows(void* host, std::size_t row, std::size_t pitch, std::size_t count) const;
   void fill(unsigned char byte);
 
  private:

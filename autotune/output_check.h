@@ -10,9 +10,20 @@
 
 namespace flashjit {
 
+// The tokens of O that a check looks at: `count` of them, one in every `stride`.
+struct TokenSample {
+  std::size_t stride = 1;
+  std::size_t count = 0;
+};
+
+// All of them where that is quick, else at least one of any 16 consecutive ones, which one warp
+// writes, and of very large outputs of any 64, a warpgroup's: a tile that a candidate leaves out,
+// and is fast by, is seen. `elements`: of a token, all heads.
+TokenSample sample_tokens(std::size_t tokens, std::size_t elements);
+
 struct OutputSample {
-  std::vector<float> o;    // runs of consecutive elements of O
-  std::size_t run = 1;     // elements of each
+  std::vector<float> o;    // of each sampled token all heads
+  std::size_t run = 1;     // elements of a token
   std::vector<float> lse;  // natural logarithms; empty where the problem returns none
 };
 

@@ -20,9 +20,12 @@ export FLASHJIT_CACHE_DIR=$work/cache
 
 # Alone on an idle host: it times a compiler.
 compile() { "$program" bench --compile --out "$results/${name}_compile.json"; }
+# --out: what the library ships of this GPU or another is no start for the search.
 tuning() {
-  "$program" tune --grid --json >"$work/tuning.json" && mv "$work/tuning.json" "$results/${name}_tuning.json" &&
-    "$program" tune --export "$records/$name.json"
+  "$program" tune --grid --out "$work/first" --json >"$work/tuning.json" &&
+    mv "$work/tuning.json" "$results/${name}_tuning.json" &&
+    "$program" tune --export "$records/$name.json" --out "$work/first" &&
+    mkdir -p -m 700 "$FLASHJIT_CACHE_DIR" && cp -r "$work/first" "$FLASHJIT_CACHE_DIR/tuning"
 }
 # With the records in the cache: `auto` takes them, forced families do not.
 grid() { python3 bench/compare_torch.py --family sm80,sm90,auto --out "$results/$name.json"; }
@@ -32,8 +35,8 @@ ladder() { "$program" bench --ladder --seqlen 4096 --out "$results/${name}_ladde
 ncu() { python3 bench/ncu_sm90.py --program "$program" --out "$results/${name}_ncu.json"; }
 # A second tuning that knows nothing of the first, then the winners of both in pairs.
 agreement() {
-  FLASHJIT_CACHE_DIR=$work/second "$program" tune --grid --json >/dev/null &&
-    "$program" tune --compare "$work/cache/tuning" "$work/second/tuning" --json >"$work/agreement.json" &&
+  FLASHJIT_CACHE_DIR=$work/other_cache "$program" tune --grid --out "$work/second" --json >/dev/null &&
+    "$program" tune --compare "$work/first" "$work/second" --json >"$work/agreement.json" &&
     mv "$work/agreement.json" "$results/${name}_tuning_agreement.json"
 }
 preload() { "$program" bench-preload --out "$results/${name}_preload.json"; }

@@ -69,6 +69,7 @@ void DriverLibrary::load_memory_and_stream_functions() {
   library_.load("cuMemFreeAsync", mem_free_async);
   library_.load("cuMemcpyHtoDAsync_v2", memcpy_htod_async);
   library_.load("cuMemcpyDtoHAsync_v2", memcpy_dtoh_async);
+  library_.load("cuMemcpy2DAsync_v2", memcpy_2d_async);
   library_.load("cuMemsetD8Async", memset_d8_async);
   library_.load("cuStreamCreate", stream_create);
   library_.load("cuStreamDestroy_v2", stream_destroy);

@@ -62,6 +62,7 @@ class DriverLibrary {
   decltype(cuMemFreeAsync)* mem_free_async;
   decltype(cuMemcpyHtoDAsync)* memcpy_htod_async;
   decltype(cuMemcpyDtoHAsync)* memcpy_dtoh_async;
+  decltype(cuMemcpy2DAsync)* memcpy_2d_async;
   decltype(cuMemsetD8Async)* memset_d8_async;
 
   decltype(cuStreamCreate)* stream_create;

@@ -43,6 +43,22 @@ TEST_CASE("what rounding to the dtype changes is no error") {
   CHECK(check(Dtype::kFp32, causal_sample()).empty());
 }
 
+TEST_CASE("of 16 consecutive tokens one is looked at, of a very large output of 64") {
+  const auto gap_of = [](std::size_t tokens, std::size_t elements) {
+    const TokenSample sample = sample_tokens(tokens, elements);
+    REQUIRE(sample.count > 0);
+    CHECK((sample.count - 1) * sample.stride < tokens);
+    CHECK(sample.count * sample.stride >= tokens);
+    return sample.stride;
+  };
+  CHECK(gap_of(64, 32 * 128) == 1);  // decode: each token is a tile
+  CHECK(gap_of(1, 16 * 128) == 1);
+  CHECK(gap_of(16384, 2048) < 16);  // the grid
+  CHECK(gap_of(16384, 2048) > 4);   // a share of 67 MB
+  CHECK(gap_of(1 << 20, 4096) < 64);
+  CHECK(sample_tokens(0, 2048).count == 0);
+}
+
 TEST_CASE("a zeroed late row is found, small as its values are") {
   OutputSample zeroed = causal_sample();
   std::fill(zeroed.o.end() - 128, zeroed.o.end(), 0.0f);

@@ -13,14 +13,18 @@ OURS = "compile tuning tuned ladder agreement preload start host"  # those that 
 FLASHJIT = """#!/bin/sh
 echo "$*" >>"{folder}/calls"
 case "$*" in *--ladder*) [ {ladder_status} = 0 ] || exit {ladder_status} ;; esac
+case "$*" in
+  "tune --grid --out "*) mkdir -p "$4" && echo >>"$4/one" && echo "{{}}"; exit ;;
+  "tune --export "*) [ -e "$5/one" ] && echo "{{}}" >"$3"; exit ;;
+  "tune --compare "*) [ "$(cat "$3/one" "$4/one" | wc -l)" = 2 ] && echo "{{}}"; exit ;;
+  *--tuned-grid*) [ -e "$FLASHJIT_CACHE_DIR/tuning/one" ] || exit 1 ;;
+esac
 file=
 for word; do
   case $file in next) file=$word ;; esac
-  case $word in --out | --export) file=next ;; esac
+  case $word in --out) file=next ;; esac
 done
 echo "{{}}" >"${{file:-/dev/stdout}}"
-[ "$*" != "tune --grid --json" ] || {{ mkdir -p "$FLASHJIT_CACHE_DIR/tuning" && echo >>"$FLASHJIT_CACHE_DIR/tuning/one"; }}
-[ "$2" != --compare ] || [ "$(cat "$3/one" "$4/one" | wc -l)" = 2 ]
 """
 
 
