@@ -2,54 +2,56 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "kernel_src/variant_plan.h"
 #include "pointer_check.h"
 #include "tensor_map.h"
+#include "tile_schedule.h"
 #include "variant_source.h"
 
 namespace flashjit {
 namespace {
 
-// The caller's workspace, or memory allocated and freed in stream order, which costs no
-// synchronisation and is allowed while capturing.
-class Workspace {
+// Memory of one launch: allocated and freed in stream order, which costs no synchronisation and is
+// allowed while capturing.
+class StreamMemory {
  public:
-  Workspace(const Device& device, const AttentionArgs& args, std::size_t bytes, CUstream stream)
-      : device_(device), stream_(stream) {
-    if (bytes == 0) return;
-    if (args.workspace != nullptr) {
-      if (args.workspace_size < bytes) {
-        throw Error(
-            ErrorCode::kInvalidArgument,
-            fmt::format(
-                "workspace_size is {} bytes; this call needs {}", args.workspace_size, bytes));
-      }
-      data_ = args.workspace;
-      return;
-    }
+  StreamMemory(const Device& device, std::size_t bytes, CUstream stream)
+      : device_(device), bytes_(bytes), stream_(stream) {
     if (!device.has_memory_pools()) {
       throw Error(ErrorCode::kNotSupported,
                   fmt::format("device {} cannot allocate on a stream; pass a workspace of {} bytes",
                               device.ordinal(),
                               bytes));
     }
-    device.driver().check(device.driver().mem_alloc_async(&allocated_, bytes, stream));
-    data_ = reinterpret_cast<void*>(allocated_);
+    device.driver().check(device.driver().mem_alloc_async(&address_, bytes, stream));
   }
-  ~Workspace() {
-    if (allocated_ != 0) device_.driver().mem_free_async(allocated_, stream_);
-  }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
+  ~StreamMemory() { device_.driver().mem_free_async(address_, stream_); }
+  StreamMemory(const StreamMemory&) = delete;
+  StreamMemory& operator=(const StreamMemory&) = delete;
 
-  void* data() const { return data_; }
+  void* data() const { return reinterpret_cast<void*>(address_); }
+  void zero() const {
+    device_.driver().check(device_.driver().memset_d8_async(address_, 0, bytes_, stream_));
+  }
 
  private:
   const Device& device_;
-  CUstream stream_;
-  CUdeviceptr allocated_ = 0;
-  void* data_ = nullptr;
+  const std::size_t bytes_;
+  const CUstream stream_;
+  CUdeviceptr address_ = 0;
 };
+
+// The caller's workspace, which must be large enough; null where none was passed.
+void* callers_workspace(const AttentionArgs& args, std::size_t bytes) {
+  if (args.workspace != nullptr && args.workspace_size < bytes) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("workspace_size is {} bytes; this call needs {}", args.workspace_size, bytes));
+  }
+  return args.workspace;
+}
 
 void launch_kernel(const DriverLibrary& driver,
                    CUfunction function,
@@ -130,9 +132,12 @@ void CudaExecutor::launch(const LoadedKernel& kernel,
     launch_sm90(functions.front(), config, args, shape, geometry, stream);
     return;
   }
-  const Workspace workspace(*device_, args, workspace_bytes(config, shape, device()), stream);
   FwdParams params = make_fwd_params(args, shape);
-  params.workspace = config.profile ? args.workspace : workspace.data();
+  const std::size_t bytes = workspace_bytes(config, shape, device());
+  params.workspace = callers_workspace(args, bytes);
+  std::optional<StreamMemory> allocated;
+  if (bytes > 0 && params.workspace == nullptr)
+    params.workspace = allocated.emplace(*device_, bytes, stream).data();
   for (int i = 0; i < geometry.num_kernels; ++i) {
     const auto at = static_cast<std::size_t>(i);
     launch_kernel(device_->driver(), functions[at], geometry.grids[at], geometry, &params, stream);
@@ -160,10 +165,15 @@ void CudaExecutor::launch_sm90(CUfunction function,
                           .o_tail = get_if(maps.o_tail),
                           .fwd = make_fwd_params(args, shape),
                           .schedule = geometry.schedule};
+  std::optional<StreamMemory> counter;  // where none is left
   if (config.profile) {
     params.fwd.workspace = args.workspace;  // its header holds the tile counters
   } else if (config.tiling.schedule == Schedule::kDynamic) {
     params.fwd.workspace = tile_counters_.get(stream, query_capture(stream));
+    if (params.fwd.workspace == nullptr) {
+      params.fwd.workspace = counter.emplace(*device_, kTileCounterBytes, stream).data();
+      counter->zero();
+    }
   }
   launch_kernel(driver, function, geometry.grids[0], geometry, &params, stream);
 }

@@ -55,10 +55,7 @@ void* TileCounters::pair(std::size_t index) const {
 void* TileCounters::get(CUstream stream, bool capturing) const {
   if (capturing) {
     const std::size_t index = num_captured_.fetch_add(1, std::memory_order_relaxed);
-    if (index < kCaptured) return pair(kStreams + index);
-    throw Error(ErrorCode::kNotSupported,
-                "this Runtime was captured into graphs 65536 times, and every captured launch "
-                "keeps a counter; create another Runtime, or re-use the graphs");
+    return index < kCaptured ? pair(kStreams + index) : nullptr;
   }
   const std::uint64_t key = key_of(stream);
   const std::size_t home = (key * 0x9E3779B97F4A7C15ull) >> (64 - kStreamBits);
@@ -66,14 +63,17 @@ void* TileCounters::get(CUstream stream, bool capturing) const {
     const std::size_t index = (home + step) % kStreams;
     std::atomic<std::uint64_t>& owner = (*owners_)[index];
     std::uint64_t found = owner.load(std::memory_order_relaxed);
-    if (found == 0 && owner.compare_exchange_strong(found, key, std::memory_order_relaxed)) {
-      return pair(index);
+    if (found == 0) {
+      // Threads that come at once may take a few more than the limit.
+      if (num_owners_.load(std::memory_order_relaxed) >= kMaxOwners) return nullptr;
+      if (owner.compare_exchange_strong(found, key, std::memory_order_relaxed)) {
+        num_owners_.fetch_add(1, std::memory_order_relaxed);
+        return pair(index);
+      }
     }
     if (found == key) return pair(index);
   }
-  throw Error(ErrorCode::kNotSupported,
-              "this Runtime has seen 65536 streams, each thread's own counted one by one; create "
-              "another Runtime, or re-use streams and threads");
+  return nullptr;
 }
 
 }  // namespace flashjit

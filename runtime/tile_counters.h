@@ -25,15 +25,16 @@ class TileCounters {
   TileCounters(const TileCounters&) = delete;
   TileCounters& operator=(const TileCounters&) = delete;
 
-  // Lock-free. Throws Error(kNotSupported) when all pairs are taken.
+  // Lock-free. Null when all pairs are taken: the launch needs one of its own.
   void* get(CUstream stream, bool capturing) const;
   // For who measures: all graphs that were captured with these counters are gone.
   void forget_captures() const { num_captured_.store(0, std::memory_order_relaxed); }
 
  private:
   static constexpr int kStreamBits = 16;
-  static constexpr std::size_t kStreams = 1 << kStreamBits;  // open addressing
-  static constexpr std::size_t kCaptured = 1 << 16;          // captured launches
+  static constexpr std::size_t kStreams = 1 << kStreamBits;    // open addressing
+  static constexpr std::size_t kMaxOwners = kStreams / 4 * 3;  // so that a search ends soon
+  static constexpr std::size_t kCaptured = 1 << 16;            // captured launches
 
   void* pair(std::size_t index) const;
 
@@ -41,6 +42,7 @@ class TileCounters {
   CUdeviceptr memory_ = 0;  // kStreams + kCaptured pairs of int
   // Key of the stream that owns pair i, 0 while it is free.
   std::unique_ptr<std::array<std::atomic<std::uint64_t>, kStreams>> owners_;
+  mutable std::atomic<std::size_t> num_owners_ = 0;
   mutable std::atomic<std::size_t> num_captured_ = 0;
 };
 
