@@ -1,6 +1,6 @@
 #include "json_reader.h"
 
-#include <limits>
+#include <utility>
 
 #include "flashjit/error.h"
 
@@ -75,10 +75,11 @@ int JsonReader::count(const char* name, int max, std::optional<int> default_valu
 
 int JsonReader::integer(const char* name) {
   const nlohmann::json& value = require(name);
-  constexpr auto kMin = std::numeric_limits<int>::min(), kMax = std::numeric_limits<int>::max();
-  // One above int64's range would be converted silently as well.
-  if (!value.is_number_integer() || value > kMax || value < kMin)
-    fail(std::string("'") + name + "' is not a whole number: " + shown(value));
+  // Each type of JSON number by its own comparison: a conversion would wrap.
+  const bool fits = value.is_number_unsigned() ? std::in_range<int>(value.get<std::uint64_t>())
+                                               : value.is_number_integer() &&
+                                                     std::in_range<int>(value.get<std::int64_t>());
+  if (!fits) fail(std::string("'") + name + "' is not a whole number: " + shown(value));
   return value.get<int>();
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
 #include "bundle.h"
 #include "flashjit/error.h"
 #include "kernel_registry.h"
@@ -19,7 +17,12 @@ FamilyDigests family_digests(const KernelSources& sources) {
   FamilyDigests digests;
   for (const Family family : {Family::kStandard, Family::kSimt, Family::kSm80, Family::kSm90}) {
     const KernelConfig any{Problem{}, naming_base(family, 64, Problem{}), Arch{9, 0, true}};
-    digests[static_cast<std::size_t>(family)] = make_variant_source(any, sources).sources_digest;
+    std::string& digest = digests[static_cast<std::size_t>(family)];
+    try {
+      digest = make_variant_source(any, sources).sources_digest;
+    } catch (const Error&) {
+      digest = "incomplete sources";  // of no record, and of no variant of this family
+    }
   }
   return digests;
 }
@@ -88,9 +91,10 @@ TuningRecords visible_records(const Settings& settings, spdlog::logger& logger) 
 }
 
 void TunedTilings::load() const {
-  if (std::exchange(loaded_, true)) return;
+  if (loaded_) return;
   digests_ = family_digests(sources_);
   records_ = layers(settings_, *logger_, Evidence::kNone);
+  loaded_ = true;
 }
 
 std::optional<TunedTiling> TunedTilings::find(const Problem& problem,

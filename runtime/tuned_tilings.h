@@ -52,7 +52,8 @@ class TunedTilings {
 // What every layer below memory holds, in order.
 TuningRecords visible_records(const Settings& settings, spdlog::logger& logger);
 
-// Digest of the sources that the variants of each family include.
+// Digest of the sources that the variants of each family include; no digest's text where some are
+// missing.
 FamilyDigests family_digests(const KernelSources& sources);
 
 }  // namespace flashjit

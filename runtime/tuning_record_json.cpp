@@ -214,9 +214,8 @@ void require_sizes(const ProblemShape& shape, const JsonReader& json) {
   if (smallest < 1) json.fail(fmt::format("'shape' has a size of {}", smallest));
 }
 
-void require_times(const TuningRecord& record, const JsonReader& json) {
-  const double least = std::min(record.winner_us, record.default_us);
-  if (least < 0) json.fail(fmt::format("a time is negative: {} µs", least));
+void require_time(double us, const JsonReader& json) {
+  if (us < 0) json.fail(fmt::format("a time is negative: {} µs", us));
 }
 
 CandidateResult read_candidate(const nlohmann::json& row) {
@@ -224,6 +223,7 @@ CandidateResult read_candidate(const nlohmann::json& row) {
   CandidateResult candidate;
   candidate.tiling = read<Tiling>(reader.json(), "tiling");
   visit_candidate(reader, candidate);
+  require_time(std::min(candidate.time_us, candidate.spread_us), reader.json());
   reader.json().reject_others();
   return candidate;
 }
@@ -242,7 +242,7 @@ TuningRecord read_record(const nlohmann::json& object) {
   record.winner = read<Tiling>(json, "winner");
   if (json.has("default_tiling")) record.default_tiling = read<Tiling>(json, "default_tiling");
   visit_record(reader, record);
-  require_times(record, json);
+  require_time(std::min(record.winner_us, record.default_us), json);
   for (const nlohmann::json& row : json.array("candidates"))
     record.candidates.push_back(read_candidate(row));
   json.reject_others();

@@ -43,8 +43,14 @@ Selection VariantChoice::select_from(const ValidatedProblem& call,
 
 Selection VariantChoice::select(const ValidatedProblem& call) {
   Selection selection = select_from(call, settings_.tune == TuneMode::kOff ? nullptr : &records_);
+  if (selection.match != RecordMatch::kNone && is_refused(selection)) selection = heuristic(call);
   remember(selection);
   return selection;
+}
+
+bool VariantChoice::is_refused(const Selection& selection) const {
+  const std::lock_guard lock(mutex_);
+  return refused_.contains(variant_name(selection.config));
 }
 
 void VariantChoice::remember(const Selection& selection) {
@@ -83,6 +89,10 @@ const Kernel& VariantChoice::load(const ValidatedProblem& call, Selection& selec
     // Whatever is wrong, another variant may do, except where there is no room.
     if (selection.match == RecordMatch::kNone || error.code() == ErrorCode::kOutOfMemory) throw;
     const std::string refused = variant_name(selection.config);
+    {
+      const std::lock_guard lock(mutex_);
+      refused_.insert(refused);
+    }
     selection = heuristic(call);
     logger_->warn("{} of a tuning record cannot be had, {} is used: {}",
                   refused,

@@ -42,6 +42,7 @@ class VariantChoice {
  private:
   Selection select_from(const ValidatedProblem& call, const TunedTilings* records) const;
   Selection heuristic(const ValidatedProblem& call) const { return select_from(call, nullptr); }
+  bool is_refused(const Selection& selection) const;
   void remember(const Selection& selection);
   bool wants_tuning(const ValidatedProblem& call, const Selection& selection) const;
   void tune(const ValidatedProblem& call);
@@ -52,9 +53,10 @@ class VariantChoice {
   KernelRegistry& registry_;
   const std::shared_ptr<spdlog::logger> logger_;
   TunedTilings records_;
-  std::mutex tuning_mutex_;      // one measures at a time: two would disturb each other
-  mutable std::mutex mutex_;     // of what follows
-  std::set<std::string> tuned_;  // subjects that this process has tried
+  std::mutex tuning_mutex_;        // one measures at a time: two would disturb each other
+  mutable std::mutex mutex_;       // of what follows
+  std::set<std::string> tuned_;    // subjects that this process has tried
+  std::set<std::string> refused_;  // names of tuned variants that could not be had; not tried again
   std::map<std::string, std::string> selected_by_;  // variant name → how
 };
 

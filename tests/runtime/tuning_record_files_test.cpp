@@ -7,6 +7,7 @@
 #include "flashjit/error.h"
 #include "support/captured_log.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temp_dir.h"
 #include "tuned_tilings.h"
 
@@ -62,6 +63,19 @@ TEST_CASE("a record with an illegal winner does not hide one that can be used") 
   CHECK(found.match == RecordMatch::kExact);
   CHECK(found.record->winner == good.winner);
   CHECK_THAT(log.text.str(), ContainsSubstring("not legal"));
+}
+
+TEST_CASE("sources that are missing cost their own family's records alone") {
+  const TempDir directory;
+  std::filesystem::copy(
+      source_dir() / "kernel_src", directory / "k", std::filesystem::copy_options::recursive);
+  std::filesystem::remove(directory / "k/sm90/mainloop.cuh");
+  const FamilyDigests some = family_digests(KernelSources::from_directory(directory / "k"));
+  const FamilyDigests all = family_digests(KernelSources::embedded());
+  CHECK(some[static_cast<std::size_t>(Family::kSm80)] ==
+        all[static_cast<std::size_t>(Family::kSm80)]);
+  CHECK(some[static_cast<std::size_t>(Family::kSm90)] !=
+        all[static_cast<std::size_t>(Family::kSm90)]);
 }
 
 TEST_CASE("file names differ by everything that makes a subject") {

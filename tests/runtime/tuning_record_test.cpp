@@ -130,8 +130,15 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
              ContainsSubstring("'block_m' is missing"));
   CHECK_THAT(message(replaced(good, "\"optimistic\"", "\"hopeful\"")),
              ContainsSubstring("hopeful"));
-  // The last is 132 in 32 bits.
-  for (const char* wrong : {"\"many\"", "132.5", "true", "null", "[132]", "1e40", "4294967428"}) {
+  // 132 in 32 bits, and −1 in 64.
+  for (const char* wrong : {"\"many\"",
+                            "132.5",
+                            "true",
+                            "null",
+                            "[132]",
+                            "1e40",
+                            "4294967428",
+                            "18446744073709551615"}) {
     CHECK_THAT(message(replaced(good, "\"sm_count\": 132", std::string("\"sm_count\": ") + wrong)),
                ContainsSubstring("device: 'sm_count' is not a whole number"));
   }
@@ -149,6 +156,9 @@ TEST_CASE("a bad tuning record says what is wrong with it") {
   TuningRecord impossible = make_record(4096, 80);
   impossible.winner_us = -3;
   CHECK_THAT(message(to_json(impossible)), ContainsSubstring("negative: -3 µs"));
+  impossible = make_record(4096, 80);
+  impossible.candidates[0].time_us = -5;
+  CHECK_THAT(message(to_json(impossible)), ContainsSubstring("candidate: a time is negative: -5"));
   const std::string collection = to_json(std::vector{make_record(4096, 80)});
   CHECK_THAT(message(replaced(collection, "\"records\"", "\"surprise\": 1, \"records\"")),
              ContainsSubstring("unknown member \"surprise\""));
