@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bundle.h"
 #include "flashjit/error.h"
 #include "kernel_registry.h"
@@ -59,20 +61,9 @@ std::vector<TuningRecord> bundle_records(const std::filesystem::path& bundle,
   return records;
 }
 
-TuningRecords layers(const Settings& settings, spdlog::logger& logger, Evidence evidence) {
-  std::vector<TuningRecord> all;
-  const auto append = [&all](std::vector<TuningRecord> records) {
-    all.insert(all.end(),
-               std::make_move_iterator(records.begin()),
-               std::make_move_iterator(records.end()));
-  };
-  if (settings.cache_dir)
-    append(read_records(*settings.cache_dir / kTuningDirectory, logger, evidence));
-  for (const auto& bundle : settings.bundles)
-    append(bundle_records(bundle, settings.bundle_digest, logger, evidence));
-  append(embedded_records(logger, evidence));
-  // One that is older than a rule must not stand before one that can be used.
-  std::erase_if(all, [&logger](const TuningRecord& record) {
+// One that is older than a rule must not stand before one that can be used.
+std::vector<TuningRecord> legal_ones(std::vector<TuningRecord> records, spdlog::logger& logger) {
+  std::erase_if(records, [&logger](const TuningRecord& record) {
     const char* reason = why_illegal({record.problem, record.winner, record.arch});
     if (reason != nullptr)
       logger.info("tuning record of {}, {}: its winner is not legal ({}); it is ignored",
@@ -81,27 +72,46 @@ TuningRecords layers(const Settings& settings, spdlog::logger& logger, Evidence 
                   reason);
     return reason != nullptr;
   });
-  return TuningRecords(std::move(all));
+  return records;
+}
+
+// The layers of this machine: the cache directory, then bundles.
+TuningRecords local_records(const Settings& settings, spdlog::logger& logger, Evidence evidence) {
+  TuningRecords all;
+  const auto add = [&](std::vector<TuningRecord> records) {
+    all.add_layer(legal_ones(std::move(records), logger));
+  };
+  if (settings.cache_dir)
+    add(read_records(*settings.cache_dir / kTuningDirectory, logger, evidence));
+  for (const auto& bundle : settings.bundles)
+    add(bundle_records(bundle, settings.bundle_digest, logger, evidence));
+  return all;
 }
 
 }  // namespace
 
 TuningRecords visible_records(const Settings& settings, spdlog::logger& logger) {
-  return layers(settings, logger, Evidence::kAll);
+  TuningRecords all = local_records(settings, logger, Evidence::kAll);
+  all.add_layer(legal_ones(embedded_records(logger), logger));
+  return all;
 }
 
-void TunedTilings::load() const {
-  if (loaded_) return;
-  digests_ = family_digests(sources_);
-  records_ = layers(settings_, *logger_, Evidence::kNone);
-  loaded_ = true;
+void TunedTilings::load(const Problem& problem) const {
+  if (!loaded_) {
+    digests_ = family_digests(sources_);
+    records_ = local_records(settings_, *logger_, Evidence::kNone);
+    loaded_ = true;
+  }
+  if (std::find(shipped_.begin(), shipped_.end(), problem) != shipped_.end()) return;
+  records_.add_layer(legal_ones(embedded_records_of(problem, *logger_), *logger_));
+  shipped_.push_back(problem);
 }
 
 std::optional<TunedTiling> TunedTilings::find(const Problem& problem,
                                               const ProblemShape& shape,
                                               const DeviceInfo& device) const {
   const std::lock_guard lock(mutex_);
-  load();
+  load(problem);
   const RecordLookup found =
       records_.find(device_model(device), device.arch, problem, shape, digests_);
   if (found.record == nullptr) return std::nullopt;
@@ -114,7 +124,7 @@ std::optional<TunedTiling> TunedTilings::find(const Problem& problem,
 void TunedTilings::add(const TuningRecord& record) {
   if (!record.complete) return;
   const std::lock_guard lock(mutex_);
-  load();
+  load(record.problem);
   records_.add(record);
   if (!settings_.cache_dir || settings_.offline) return;
   try {

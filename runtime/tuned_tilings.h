@@ -20,8 +20,8 @@ struct TunedTiling {
   std::string source = {};  // of a hint: where and when it was measured, for the log
 };
 
-// Thread-safe. Reads its layers at the first question, which a warm call never asks; never throws
-// for the state of a disk.
+// Thread-safe. Reads its layers at the first question, which a warm call never asks, and what the
+// library carries problem by problem; never throws for the state of a disk.
 class TunedTilings {
  public:
   // `sources` outlives this object: records of other sources are hints.
@@ -38,13 +38,14 @@ class TunedTilings {
   void add(const TuningRecord& record);
 
  private:
-  void load() const;
+  void load(const Problem& problem) const;
 
   const Settings settings_;
   const KernelSources& sources_;
   const std::shared_ptr<spdlog::logger> logger_;
   mutable std::mutex mutex_;  // of what follows
   mutable bool loaded_ = false;
+  mutable std::vector<Problem> shipped_;  // whose embedded records are among records_
   mutable TuningRecords records_;
   mutable FamilyDigests digests_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <tuple>
 
 namespace flashjit {
@@ -66,6 +67,12 @@ TuningRecords::TuningRecords(std::vector<TuningRecord> records) : records_(std::
 void TuningRecords::add(TuningRecord record) {
   std::erase_if(records_, [&](const TuningRecord& old) { return same_subject(old, record); });
   records_.insert(records_.begin(), std::move(record));
+}
+
+void TuningRecords::add_layer(std::vector<TuningRecord> records) {
+  records_.insert(records_.end(),
+                  std::make_move_iterator(records.begin()),
+                  std::make_move_iterator(records.end()));
 }
 
 RecordLookup TuningRecords::find(const DeviceModel& device,

@@ -96,7 +96,8 @@ std::string to_json(const TuningRecord& record);
 std::string to_json(const std::vector<TuningRecord>& records);
 TuningRecord parse_tuning_record(const std::string& json);
 std::vector<TuningRecord> parse_tuning_records(const std::string& json);
-// A tiling by itself, as it stands in a record.
+// A problem or a tiling by itself, as it stands in a record of a collection.
+std::string to_json(const Problem& problem);
 std::string to_json(const Tiling& tiling);
 Tiling parse_tiling(const std::string& json);
 
@@ -111,6 +112,9 @@ class TuningRecords {
 
   // In front of all others; replaces one of the same subject.
   void add(TuningRecord record);
+
+  // Behind all others.
+  void add_layer(std::vector<TuningRecord> records);
 
   // The best match; of equal ones this device model's, then the nearest bucket, then the first
   // layer.

@@ -144,6 +144,24 @@ std::vector<TuningRecord> parse_records(const std::string& text,
   }
 }
 
+std::vector<TuningRecord> embedded_records_of(const Problem& problem, spdlog::logger& logger) {
+  const std::string needle = "\"problem\":" + to_json(problem);
+  std::vector<TuningRecord> records;
+  for (const EmbeddedFile& file : embedded_tuning_records()) {
+    const std::string_view text = file.text;
+    for (std::size_t at = 0; (at = text.find(needle, at)) != std::string_view::npos;) {
+      const std::size_t begin = text.rfind('\n', at) + 1;
+      const std::size_t end = std::min(text.find('\n', at), text.size());
+      std::string line(text.substr(begin, end - begin));
+      if (line.ends_with(',')) line.pop_back();
+      append(records,
+             parse_records(line, "embedded " + std::string(file.path), logger, Evidence::kNone));
+      at = end;
+    }
+  }
+  return records;
+}
+
 std::vector<TuningRecord> embedded_records(spdlog::logger& logger, Evidence evidence) {
   std::vector<TuningRecord> records;
   for (const EmbeddedFile& file : embedded_tuning_records()) {

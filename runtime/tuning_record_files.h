@@ -46,5 +46,8 @@ std::vector<TuningRecord> parse_records(const std::string& text,
 // What the build embedded: autotune/records/*.json.
 std::vector<TuningRecord> embedded_records(spdlog::logger& logger,
                                            Evidence evidence = Evidence::kAll);
+// Of these the ones of one problem, without evidence. A new process looks them up before its first
+// launch: only the lines that name the problem are read, since each record of an export is a line.
+std::vector<TuningRecord> embedded_records_of(const Problem& problem, spdlog::logger& logger);
 
 }  // namespace flashjit

@@ -253,6 +253,8 @@ TuningRecord read_record(const nlohmann::json& object) {
 
 std::string to_json(const TuningRecord& record) { return write_record(record).dump(1) + "\n"; }
 
+std::string to_json(const Problem& problem) { return write(problem).dump(); }
+
 std::string to_json(const Tiling& tiling) { return write(tiling).dump(); }
 
 Tiling parse_tiling(const std::string& text) {

@@ -1,5 +1,6 @@
 #include "tuning_record_files.h"
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -63,6 +64,30 @@ TEST_CASE("a record with an illegal winner does not hide one that can be used") 
   CHECK(found.match == RecordMatch::kExact);
   CHECK(found.record->winner == good.winner);
   CHECK_THAT(log.text.str(), ContainsSubstring("not legal"));
+}
+
+TEST_CASE("what the library carries of one problem is what it carries, without the rest") {
+  CapturedLog log;
+  const std::vector<TuningRecord> all = embedded_records(*log.logger, Evidence::kNone);
+  REQUIRE(all.size() >= 72);
+  std::set<std::string> problems;
+  std::size_t found = 0;
+  for (const TuningRecord& record : all) {
+    if (!problems.insert(to_json(record.problem)).second) continue;
+    for (const TuningRecord& one : embedded_records_of(record.problem, *log.logger)) {
+      CHECK(one.problem == record.problem);
+      CHECK(std::count_if(all.begin(), all.end(), [&](const TuningRecord& other) {
+              return to_json(other) == to_json(one);
+            }) == 1);
+      ++found;
+    }
+  }
+  CHECK(found == all.size());
+  CHECK(problems.size() > 1);
+  Problem other = all.front().problem;
+  other.head_dim_qk = 8;
+  CHECK(embedded_records_of(other, *log.logger).empty());
+  CHECK(log.lines() == 0);
 }
 
 TEST_CASE("sources that are missing cost their own family's records alone") {
