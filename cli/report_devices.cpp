@@ -1,6 +1,7 @@
 #include "cli/report_devices.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
