@@ -15,6 +15,21 @@ void CandidateRows::write(CandidateResult row) {
   rows_[entry->second] = std::move(row);
 }
 
+void CandidateRows::adopt(const std::vector<CandidateResult>& known, const Tiling& default_tiling) {
+  double scale = 1;
+  for (const CandidateResult& row : known) {
+    if (row.tiling != default_tiling || !row.error.empty() || row.time_us <= 0) continue;
+    scale = find(default_tiling)->time_us / row.time_us;
+    break;
+  }
+  for (CandidateResult row : known) {
+    if (find(row.tiling) != nullptr) continue;
+    row.time_us *= scale;
+    row.spread_us *= scale;
+    write(std::move(row));
+  }
+}
+
 void CandidateRows::rescale(double factor) {
   for (CandidateResult& row : rows_) row.time_us *= factor;
 }

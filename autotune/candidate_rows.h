@@ -18,6 +18,10 @@ class CandidateRows {
   const CandidateResult* find(const Tiling& tiling) const;
   // In the place of the row that its tiling has.
   void write(CandidateResult row);
+  // Rows of an earlier search, where there are none yet. Their times are scaled from the clock of
+  // that search to this one's by the row of the default, which must be here; not at all where the
+  // earlier search does not say how long the default took.
+  void adopt(const std::vector<CandidateResult>& known, const Tiling& default_tiling);
   // It keeps its row, but is neither ranked nor the leader any more.
   void leave_behind(const Tiling& tiling) { behind_.insert(tiling); }
   void rescale(double factor);

@@ -41,7 +41,7 @@ class Search {
   TuningResult run() {
     require_default();
     try {
-      adopt_known();
+      rows_.adopt(options_.known, default_);
       measure_new(first_candidates());
       halve();
       // The switches multiply too far to list: walk from the leader, one field at a time, while it
@@ -83,26 +83,6 @@ class Search {
       throw Error(ErrorCode::kNotSupported, "the default tiling cannot be tuned against: " + error);
     verified_.insert(default_);
     rows_.write({default_, timing.median_us, timing.spread_us, ""});
-  }
-
-  void adopt_known() {
-    const double scale = scale_of_known();
-    for (CandidateResult known : options_.known) {
-      if (rows_.find(known.tiling) != nullptr) continue;
-      known.time_us *= scale;
-      known.spread_us *= scale;
-      rows_.write(std::move(known));
-    }
-  }
-
-  // From the clock of the search that measured the known rows to that of this one; 1 where they do
-  // not say how long the default took.
-  double scale_of_known() const {
-    for (const CandidateResult& known : options_.known) {
-      if (known.tiling == default_ && known.error.empty() && known.time_us > 0)
-        return default_us() / known.time_us;
-    }
-    return 1;
   }
 
   std::vector<Tiling> first_candidates() const {
@@ -241,17 +221,23 @@ class Search {
   }
 
   // The best challengers that are right in this process; those that are not leave the ranking, and
-  // the next ones take their places.
+  // the next ones take their places: until the time is up, and after it only while none is right.
   std::vector<Tiling> right_finalists() {
-    std::vector<Tiling> finalists;
-    while (!cancelled() && finalists.empty()) {
-      finalists = challengers();
-      if (finalists.empty()) break;
-      if (static_cast<int>(finalists.size()) > options_.finalists)
-        finalists.resize(static_cast<std::size_t>(options_.finalists));
-      keep_right(finalists, [] { return false; });
+    const auto wanted = static_cast<std::size_t>(std::max(options_.finalists, 0));
+    const auto keep_first = [wanted](std::vector<Tiling> tilings) {
+      if (tilings.size() > wanted) tilings.resize(wanted);
+      return tilings;
+    };
+    const auto is_unproven = [this](const Tiling& t) { return !verified_.contains(t); };
+    while (!cancelled()) {
+      std::vector<Tiling> best = keep_first(challengers());
+      if (std::none_of(best.begin(), best.end(), is_unproven)) return best;
+      keep_right(best, [this] { return cancelled(); });
+      std::vector<Tiling> right = challengers();
+      std::erase_if(right, is_unproven);
+      if (!right.empty() && now() >= start_ + options_.seconds) return keep_first(right);
     }
-    return finalists;
+    return {};
   }
 
   // The finalists and the default in the same rounds; the default wins ties. Held however late it

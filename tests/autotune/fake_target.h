@@ -51,7 +51,7 @@ class FakeTarget : public TuningTarget {
   std::string verify(const Tiling& tiling) override {
     on_verify_(tiling);
     verified_.insert(key(tiling));
-    return tiling.num_stages == wrong_stages_ ? "max error 0.3, bound 0.01" : "";
+    return tiling.num_stages == wrong_stages_ ? "max error 0.3, bound 0.01" : why_wrong_(tiling);
   }
   std::vector<Timing> time(std::span<const Tiling> tilings, int rounds) override {
     on_time_(tilings, rounds);
@@ -87,6 +87,7 @@ class FakeTarget : public TuningTarget {
   double noise_ = 0;
   double drift_ = 0;  // every other call of time() is slower by this share
   std::function<void(const Tiling&)> on_verify_ = [](const Tiling&) {};
+  std::function<std::string(const Tiling&)> why_wrong_ = [](const Tiling&) { return ""; };
   std::function<void(std::span<const Tiling>, int rounds)> on_time_ = [](std::span<const Tiling>,
                                                                          int) {};
   int compiles_ = 0;
