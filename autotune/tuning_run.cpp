@@ -256,13 +256,13 @@ TuningOutcome Run::tune_one(TuningDevice& device, const Share& share, std::size_
       return outcome;
     }
     search(device, share, index, outcome);
-  } catch (const Error& error) {
-    outcome.error = error.what();
-    outcome.device_lost = error.code() == ErrorCode::kDriver;
   } catch (const std::exception& error) {
     // Also what is no Error, such as a lack of memory: this runs on a thread of its own, where it
-    // would end the program and what the others measure.
-    outcome.error = error.what();
+    // would end the program and what the others measure. The search may have ended with an error of
+    // its own, before its record could not be written.
+    const auto* const own = dynamic_cast<const Error*>(&error);
+    outcome.device_lost |= own != nullptr && own->code() == ErrorCode::kDriver;
+    outcome.error += (outcome.error.empty() ? "" : "; ") + std::string(error.what());
   }
   outcome.seconds = seconds_since(begin);
   return outcome;

@@ -145,6 +145,22 @@ TEST_CASE("a record that cannot be written is no success, and the others are tun
   CHECK(site.records().size() == 1);
 }
 
+TEST_CASE("a device that is lost is lost, also when what it measured cannot be written") {
+  Site site;
+  site.device.setup_ = [&](FakeTarget& target, const TuningProblem&) {
+    target.calls_left_ = 40;
+    std::ofstream(site.options.directory) << "a file";
+  };
+  const auto outcomes = site.run(problems({512, 1024}));
+  CHECK(outcomes[0].state == TuningState::kFailed);
+  CHECK(outcomes[0].device_lost);
+  CHECK_THAT(outcomes[0].error,
+             ContainsSubstring("CUDA_ERROR_DEVICE_LOST; ") && ContainsSubstring("tuning"));
+  CHECK(outcomes[0].record.candidates.size() > 1);
+  CHECK(outcomes[1].state == TuningState::kNotBegun);
+  CHECK(site.device.opened_ == std::vector<int>{512});
+}
+
 TEST_CASE("another family is tried against the heuristic's default") {
   Site site;
   site.options.family = Family::kSimt;
