@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "flashjit/error.h"
@@ -136,7 +137,7 @@ IsolatedTarget::IsolatedTarget(std::function<std::string(const Tiling&)> compile
                                const Tiling& reference)
     : compile_(std::move(compile)), start_(std::move(start)), reference_(reference) {}
 
-// Throws Error(kDriver) when this request ended the worker; the next one gets a new worker.
+// Throws Error(kDriver) when this request ended the worker.
 std::string IsolatedTarget::ask(const std::string& request) {
   try {
     worker_->send(request);
@@ -169,20 +170,24 @@ std::string IsolatedTarget::verify_in_worker(const Tiling& tiling) {
   return *error;
 }
 
+// Throws Error when there is none: not a candidate's fault, for without the reference nothing can
+// be tuned here.
+void IsolatedTarget::require_worker() {
+  if (worker_) return;
+  worker_.emplace(start_());
+  ++workers_started_;
+  const std::string error = verify_in_worker(reference_);
+  if (error.empty()) return;
+  worker_.reset();  // or the next candidate would be what others are compared with
+  throw Error(ErrorCode::kNotSupported, "the default tiling fails in a new process: " + error);
+}
+
 std::string IsolatedTarget::verify(const Tiling& tiling) {
-  if (!worker_) {
-    worker_.emplace(start_());
-    ++workers_started_;
-    // Not a candidate's fault: without the reference nothing can be tuned here.
-    const std::string error = verify_in_worker(reference_);
-    if (!error.empty()) {
-      worker_.reset();  // or the next candidate would be what others are compared with
-      throw Error(ErrorCode::kNotSupported, "the default tiling fails in a new process: " + error);
-    }
-  }
+  require_worker();
   try {
     return verify_in_worker(tiling);
   } catch (const Error& error) {
+    require_worker();  // at once, or the next candidate would be blamed for a device that is gone
     return error.what();
   }
 }
@@ -215,6 +220,7 @@ std::vector<Timing> IsolatedTarget::time_one_by_one(std::span<const Tiling> tili
       const std::vector<Tiling> pair = {tilings.front(), tiling};
       timings.push_back(time_in_worker(pair, rounds).back());
     } catch (const Error& error) {
+      require_worker();  // where the device is gone it is nobody's row
       timings.push_back({0, 0, 1, 0, error.what()});
     }
   }
@@ -227,6 +233,15 @@ std::vector<Timing> IsolatedTarget::time(std::span<const Tiling> tilings, int ro
   } catch (const Error&) {
     return time_one_by_one(tilings, rounds);
   }
+}
+
+void end_with_peer(int socket) {
+  std::thread([socket] {
+    pollfd peer = {socket, POLLRDHUP, 0};
+    while (::poll(&peer, 1, -1) < 0 && errno == EINTR) {
+    }
+    ::_exit(1);
+  }).detach();
 }
 
 int serve_target(TuningTarget& target, int socket) {

@@ -56,6 +56,7 @@ class IsolatedTarget final : public TuningTarget {
  private:
   std::string ask(const std::string& request);
   [[noreturn]] void refuse_answer();
+  void require_worker();
   std::string verify_in_worker(const Tiling& tiling);
   std::vector<Timing> time_in_worker(std::span<const Tiling> tilings, int rounds);
   std::vector<Timing> time_one_by_one(std::span<const Tiling> tilings, int rounds);
@@ -67,6 +68,10 @@ class IsolatedTarget final : public TuningTarget {
   int workers_started_ = 0;
   double sm_clock_mhz_ = 0;
 };
+
+// Ends this process as soon as the other end of the socket is closed, whatever its other threads
+// do: a kernel that hangs may keep them from ever reading that end. Returns at once.
+void end_with_peer(int socket);
 
 // The worker's side: answers requests until the socket ends, or until the target throws: then the
 // device is lost. Returns the exit code.

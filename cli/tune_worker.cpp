@@ -42,6 +42,8 @@ class IsolatedDevice final : public TuningDevice {
 };
 
 int run_worker(int ordinal) {
+  // In a process group of its own nothing else would end it with a parent that is killed.
+  end_with_peer(STDIN_FILENO);
   std::string line;
   for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) line += c;
   const std::vector<WorkloadProblem> problems = parse_workload(line, "the problem");

@@ -36,15 +36,18 @@ class FragileTarget : public FakeTarget {
     return FakeTarget::time(tilings, rounds);
   }
   int crashes_ = 0, crashes_when_timed_ = 0, loses_device_ = 0;
+  int worker_ = 0;  // it is in: 1, 2, …
 };
 
 IsolatedTarget isolate(const std::function<void(FragileTarget&)>& setup) {
-  const auto start = [setup]() -> WorkerProcess {
+  const auto start = [setup, worker = 0]() mutable -> WorkerProcess {
+    ++worker;
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const pid_t pid = test::start_child([&] {
       ::signal(SIGSEGV, SIG_DFL);  // not the test framework's
       FragileTarget target;
+      target.worker_ = worker;
       setup(target);
       ::close(ends[0]);
       return serve_target(target, ends[1]);
@@ -94,6 +97,47 @@ TEST_CASE("of several that are timed the one that crashes is found") {
   CHECK(timings[1].median_us > 0);
   CHECK_THAT(timings[2].error, ContainsSubstring("exit code 3"));
   CHECK(timings[3].error.empty());
+}
+
+// From its worker `first` on nothing runs, the default included.
+std::function<void(FragileTarget&)> gone_from(int first,
+                                              const std::function<void(FragileTarget&)>& setup) {
+  return [=](FragileTarget& target) {
+    setup(target);
+    if (target.worker_ >= first) target.loses_device_ = kReference.block_n;
+  };
+}
+
+TEST_CASE("a device that is gone is no candidate's failure") {
+  SECTION("it goes while candidates are timed") {
+    // The first worker ends with all of them, the second with the guilty one.
+    IsolatedTarget isolated =
+        isolate(gone_from(3, [](FragileTarget& target) { target.crashes_when_timed_ = 80; }));
+    const std::vector<Tiling> last = {kReference, with_block_n(48), with_block_n(80)};
+    std::vector<Tiling> all = last;
+    all.push_back(with_block_n(96));
+    CHECK_THROWS_WITH(isolated.time(GENERATE_COPY(values({all, last})), 3), "ILLEGAL_ADDRESS");
+  }
+  SECTION("it goes while one is verified") {
+    IsolatedTarget isolated =
+        isolate(gone_from(2, [](FragileTarget& target) { target.crashes_ = 80; }));
+    CHECK_THROWS_WITH(isolated.verify(with_block_n(80)), "ILLEGAL_ADDRESS");
+  }
+}
+
+TEST_CASE("a search that loses its device blames the one candidate that ran") {
+  IsolatedTarget isolated =
+      isolate(gone_from(2, [](FragileTarget& target) { target.crashes_ = 80; }));
+  TunerOptions options;
+  options.seconds = 60;
+  const TuningResult result = tune(isolated, sm80_space(), kReference, options);
+  CHECK_FALSE(result.complete);
+  CHECK(result.error_code == ErrorCode::kDriver);
+  std::vector<int> blamed;
+  for (const CandidateResult& row : result.candidates) {
+    if (!row.error.empty()) blamed.push_back(row.tiling.block_n);
+  }
+  CHECK(blamed == std::vector<int>{80});
 }
 
 // A worker that answers every request for a time with `timings`, and any other with `verified`.
@@ -163,6 +207,33 @@ TEST_CASE("a default that is wrong in a new process is never replaced by a candi
       CHECK_THAT(error.what(), ContainsSubstring("the default tiling fails in a new process"));
     }
   }
+}
+
+TEST_CASE("a worker ends with its parent, also while a candidate hangs") {
+  int ends[2], begun[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  REQUIRE(::pipe(begun) == 0);
+  const pid_t pid = test::start_child([&] {
+    ::close(ends[0]);
+    ::alarm(20);  // where it does not end
+    FakeTarget target;
+    target.on_verify_ = [&](const Tiling&) {
+      if (::write(begun[1], "b", 1) != 1) ::_exit(2);
+      for (;;) ::pause();
+    };
+    end_with_peer(ends[1]);
+    return serve_target(target, ends[1]);
+  });
+  ::close(ends[1]);
+  const std::string request = "{\"verify\": " + to_json(kReference) + "}\n";
+  REQUIRE(::write(ends[0], request.data(), request.size()) > 0);
+  char byte = 0;
+  REQUIRE(::read(begun[0], &byte, 1) == 1);
+  CHECK(::waitpid(pid, nullptr, WNOHANG) == 0);  // not while its parent is there
+  ::close(ends[0]);
+  CHECK(test::wait_child(pid) == 1);
+  ::close(begun[0]);
+  ::close(begun[1]);
 }
 
 TEST_CASE("a signal from the terminal does not reach a worker") {
