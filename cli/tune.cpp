@@ -11,9 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/problem_sets.h"
 #include "cli/progress_bar.h"
-#include "cli/report_page.h"
 #include "cli/result_file.h"
-#include "cli/toolchain.h"
 #include "cli/variants.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
@@ -114,17 +112,6 @@ void add_row(Table& table, const TuningOutcome& outcome) {
              outcome.error});
 }
 
-void write_page(const std::string& file,
-                const std::vector<TuningOutcome>& outcomes,
-                Report& report) {
-  std::vector<TuningRecord> records;
-  for (const TuningOutcome& outcome : outcomes) {
-    if (has_record(outcome)) records.push_back(outcome.record);
-  }
-  Toolchain toolchain;
-  write_report_page(file, std::move(records), toolchain, report);
-}
-
 // The first Ctrl-C or SIGTERM ends the search and keeps what is known, the second the program.
 RunOptions run_options(const TuneOptions& options,
                        const fs::path& directory,
@@ -152,28 +139,6 @@ bool is_complete(const TuningOutcome& outcome) {
   return outcome.state == TuningState::kTuned || outcome.state == TuningState::kPresent;
 }
 
-// --export and --report, as far as there is something to write.
-void write_files(const TuneOptions& options,
-                 const fs::path& directory,
-                 const std::vector<TuningOutcome>& outcomes,
-                 Report& report) {
-  const auto not_written = [&report](const std::string& file) {
-    report.note(fmt::format("There is no record yet, so {} is not written.", file));
-  };
-  if (!options.export_file.empty()) {
-    if (std::any_of(outcomes.begin(), outcomes.end(), is_complete))
-      tune_export(options.export_file, directory, report);
-    else
-      not_written(options.export_file);
-  }
-  if (!options.report_file.empty()) {
-    if (std::any_of(outcomes.begin(), outcomes.end(), has_record))
-      write_page(options.report_file, outcomes, report);
-    else
-      not_written(options.report_file);
-  }
-}
-
 // Returns whether all of it was tuned.
 bool report_outcomes(const TuneOptions& options,
                      const TuningDevice& device,
@@ -185,7 +150,7 @@ bool report_outcomes(const TuneOptions& options,
   report.value("directory", directory.string());
   report.value("policy", device.policy());
   report.table("problems", "Tuned on " + device.info().name, table);
-  write_files(options, directory, outcomes, report);
+  write_tuning_files(options, directory, outcomes, report);
   const auto partly = std::count_if(outcomes.begin(), outcomes.end(), [](const TuningOutcome& o) {
     return o.state == TuningState::kTuned && !o.covered;
   });
@@ -209,8 +174,8 @@ int run_tune(const TuneOptions& options, Report& report) {
   const bool nothing_to_tune = !options.export_file.empty() && options.workload.empty() &&
                                options.preset.empty() && !options.grid;
   if (nothing_to_tune) {
-    tune_export(options.export_file, directory, report);
-    return kExitOk;
+    if (tune_export(options.export_file, directory, report)) return kExitOk;
+    throw Error(ErrorCode::kData, directory.string() + " holds no complete tuning record");
   }
   const std::vector<TuningProblem> problems = tune_problems(options);
   const auto logger = make_logger({}, settings);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autotune/cuda_tuning_device.h"
+#include "autotune/tuning_run.h"
 #include "cli/attention_problem.h"
 #include "cli/program.h"
 
@@ -39,8 +40,16 @@ std::vector<TuningProblem> tune_problems(const TuneOptions& options);
 // where a problem has no legal tiling.
 int tune_dry_run(const TuneOptions& options, Report& report);
 
-// --export: the complete records of the directory `from` as one file.
-void tune_export(const std::string& file, const std::filesystem::path& from, Report& report);
+// --export: the complete records of the directory `from` as one file. False where it holds none;
+// then nothing is written.
+bool tune_export(const std::string& file, const std::filesystem::path& from, Report& report);
+
+// After a search: the files of --export, of all records in the directory, and of --report, of the
+// outcomes; a note for what there is nothing to write of.
+void write_tuning_files(const TuneOptions& options,
+                        const std::filesystem::path& directory,
+                        const std::vector<TuningOutcome>& outcomes,
+                        Report& report);
 
 // --compare: the winners of two sets of records in pairs.
 int tune_compare(const TuneOptions& options, Report& report);

@@ -1,14 +1,22 @@
 // `flashjit tune` where there is no GPU: what it plans, what it refuses, and what it does with
 // records.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <chrono>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "autotune/tuning_run.h"
 #include "cli/problem_sets.h"
 #include "cli/run_program.h"
+#include "cli/tune.h"
 #include "flashjit/error.h"
 #include "support/catch.h"
+#include "support/child_process.h"
 #include "support/temp_dir.h"
 #include "tuning_record_files.h"
 
@@ -172,6 +180,77 @@ TEST_CASE("tune --export writes the complete records as one file, with their evi
   const ProgramRun none =
       run_program("tune --export " + file + " --out " + (directory / "none").string(), kNoGpu);
   CHECK(none.exit_code == 3);
+}
+
+TEST_CASE("after a search --export asks the directory, not the outcomes") {
+  const TempDir directory;
+  cli::TuneOptions options;
+  options.export_file = directory / "all.json";
+  cli::Report report(true);
+  TuningOutcome outcome;
+  // Its record is the library's own.
+  outcome.state = TuningState::kPresent;
+  outcome.record = some_record(512, true);
+  cli::write_tuning_files(options, directory / "none", {outcome}, report);
+  CHECK_FALSE(std::filesystem::exists(options.export_file));
+  write_record(directory / "records", some_record(1024, false));
+  cli::write_tuning_files(options, directory / "records", {outcome}, report);
+  CHECK_FALSE(std::filesystem::exists(options.export_file));
+
+  write_record(directory / "records", some_record(2048, true));
+  outcome.state = TuningState::kFailed;
+  cli::write_tuning_files(options, directory / "records", {outcome}, report);
+  REQUIRE(std::filesystem::exists(options.export_file));
+  std::ostringstream text;
+  text << std::ifstream(options.export_file).rdbuf();
+  const std::vector<TuningRecord> records = parse_tuning_records(text.str());
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].shape.seqlen_q == 2048);
+}
+
+TEST_CASE("a search that fails exports the records that there are") {
+  const TempDir directory;
+  const std::string records = directory / "records", file = directory / "all.json";
+  write_record(records, some_record(512, true));
+  const std::string workload = directory / "workload.jsonl";
+  std::ofstream(workload)
+      << R"({"dtype": "fp16", "head_dim_qk": 64, "num_heads_q": 4, "seqlen_q": 128})";
+  const ProgramRun run =
+      run_program("tune --workload " + workload + " --out " + records + " --export " + file,
+                  "FLASHJIT_LIBNVRTC=/nonexistent.so FLASHJIT_LIBCUDA=" FLASHJIT_FAKE_CUDA);
+  CHECK(run.exit_code == 1);
+  CHECK_THAT(run.out, ContainsSubstring("1 records written"));
+  CHECK(std::filesystem::exists(file));
+}
+
+TEST_CASE("a worker of tune ends with its parent, whatever it waits for") {
+  const TempDir directory;
+  const std::string driver = directory / "libcuda.so";
+  REQUIRE(::mkfifo(driver.c_str(), 0600) == 0);  // who opens it waits for a writer, then for bytes
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const pid_t pid = start_child([&] {
+    ::dup2(ends[1], STDIN_FILENO);
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::setenv("FLASHJIT_LIBCUDA", driver.c_str(), 1);
+    ::alarm(30);  // where it does not end
+    ::execl(FLASHJIT_PROGRAM, "flashjit", "tune-worker", nullptr);
+    return 2;
+  });
+  ::close(ends[1]);
+  const std::string problem =
+      R"({"dtype": "bf16", "head_dim_qk": 64, "num_heads_q": 4, "seqlen_q": 128})"
+      "\n";
+  REQUIRE(::write(ends[0], problem.data(), problem.size()) > 0);
+  int bytes = -1;
+  for (int i = 0; i < 1000 && bytes < 0; ++i) {
+    bytes = ::open(driver.c_str(), O_WRONLY | O_NONBLOCK);
+    if (bytes < 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  CHECK(bytes >= 0);  // it opens its driver
+  ::close(ends[0]);
+  CHECK(wait_child(pid) == 1);
+  ::close(bytes);
 }
 
 TEST_CASE("tune --compare needs two sets with something in common, then a GPU") {
