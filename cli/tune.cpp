@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "autotune/record_directory.h"
+#include "autotune/sm_clock.h"
 #include "autotune/tuning_run.h"
 #include "cli/interrupt.h"
 #include "cli/problem_sets.h"
@@ -147,6 +148,9 @@ bool report_outcomes(const TuneOptions& options,
                      Report& report) {
   Table table = outcome_table();
   for (const TuningOutcome& outcome : outcomes) add_row(table, outcome);
+  report.value("device", device.info().name);
+  report.value("driver", nvidia_driver_version());
+  report.value("date", today());
   report.value("directory", directory.string());
   report.value("policy", device.policy());
   report.table("problems", "Tuned on " + device.info().name, table);

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <set>
 
+#include "autotune/sm_clock.h"
 #include "cli/problem_sets.h"
+#include "cli/result_file.h"
 #include "cli/timed_pairs.h"
 #include "cli/tune.h"
 #include "cli/variants.h"
@@ -108,6 +110,8 @@ int tune_compare(const TuneOptions& options, Report& report) {
   }
   const double mean = std::exp(log_sum / std::max<double>(1, double(pairs.size()) - failed));
   report.value("device", device.info().name);
+  report.value("driver", nvidia_driver_version());
+  report.value("date", today());
   report.value("policy", pair_policy().text());
   report.value("same_tiling", same);
   report.value("worst_deviation", worst);
