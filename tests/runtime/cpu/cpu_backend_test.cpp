@@ -56,7 +56,8 @@ TEST_CASE("a NaN or an infinity reaches the rows that see it and no others") {
       require(check_attention(device, c, with_special_value(c, -infinity)));
       require(check_attention(device, c, with_special_value(c, nan)));
       CaseInputs inputs = make_inputs(c, fresh_seed());
-      inputs.k.set(0, 7, 0, 3, nan);
+      // Late: of few rows the mean error would tell little.
+      inputs.k.set(0, 47, 0, 3, nan);
       inputs.q.set(0, 2, 0, 0, nan);
       require(check_attention(device, c, std::move(inputs)));
     }
