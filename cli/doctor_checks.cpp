@@ -11,6 +11,7 @@
 
 #include "bundle.h"
 #include "cli/disassembler.h"
+#include "posix_file.h"
 #include "tuned_tilings.h"
 #include "tuning_record_files.h"
 #include "variant_name.h"
@@ -88,12 +89,6 @@ std::pair<int, std::uintmax_t> directory_content(const fs::path& directory) {
   return content;
 }
 
-// Tried, as the mode of a directory does not tell: root may write to /proc, which takes nothing.
-bool can_make_a_directory_in(const fs::path& directory) {
-  std::string made = (directory / ".flashjit-doctor-XXXXXX").string();
-  return mkdtemp(made.data()) != nullptr && rmdir(made.c_str()) == 0;
-}
-
 Finding check_cache(const Settings& settings) {
   if (!settings.cache_dir) {
     return {
@@ -103,8 +98,7 @@ Finding check_cache(const Settings& settings) {
   const bool may_try = !settings.offline;  // offline nothing is written
   std::error_code error;
   if (!fs::exists(directory, error)) {
-    fs::path parent = directory;
-    while (!fs::exists(parent, error) && parent.has_relative_path()) parent = parent.parent_path();
+    const fs::path parent = nearest_existing(directory);
     if (fs::is_directory(parent, error) && access(parent.c_str(), W_OK | X_OK) == 0 &&
         (!may_try || can_make_a_directory_in(parent))) {
       return {"cache", State::kOk, directory.string() + ", made when first needed", ""};

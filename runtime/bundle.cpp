@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -100,13 +99,9 @@ fs::path absolute_directory(const fs::path& directory) {
   return fs::absolute(directory / "").parent_path();
 }
 
-// Tried in the nearest directory that exists: a mode does not tell what a file system takes.
 void require_place(const fs::path& target) {
-  std::error_code ignored;
-  fs::path parent = target.parent_path();
-  while (!fs::exists(parent, ignored) && parent.has_relative_path()) parent = parent.parent_path();
-  std::string made = (parent / ".flashjit-export-XXXXXX").string();
-  if (mkdtemp(made.data()) == nullptr || rmdir(made.c_str()) != 0) {
+  const fs::path parent = nearest_existing(target.parent_path());
+  if (!can_make_a_directory_in(parent)) {
     throw_io(
         "cannot export to " + target.string() + ": no directory can be made in " + parent.string(),
         errno);

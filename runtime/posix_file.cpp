@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <system_error>
@@ -102,6 +103,18 @@ void write_file_atomically(const std::filesystem::path& path,
   const UniqueFd directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) throw_io("cannot open directory " + parent.string(), errno);
   write_file_atomically(directory.get(), path.filename().string(), bytes, mode);
+}
+
+std::filesystem::path nearest_existing(std::filesystem::path path) {
+  std::error_code ignored;
+  while (!std::filesystem::exists(path, ignored) && path.has_relative_path())
+    path = path.parent_path();
+  return path;
+}
+
+bool can_make_a_directory_in(const std::filesystem::path& directory) {
+  std::string made = (directory / ".flashjit-XXXXXX").string();
+  return mkdtemp(made.data()) != nullptr && rmdir(made.c_str()) == 0;
 }
 
 bool is_temporary_name(std::string_view name) {

@@ -56,6 +56,13 @@ void write_file_atomically(const std::filesystem::path& path,
                            std::span<const std::byte> bytes,
                            mode_t mode = 0644);
 
+// `path`, or the nearest of its parents that exists.
+std::filesystem::path nearest_existing(std::filesystem::path path);
+
+// Tried, as the mode of a directory does not tell: root may write to /proc, which takes nothing.
+// Where not, errno says why.
+bool can_make_a_directory_in(const std::filesystem::path& directory);
+
 // What the temporary files above are called: ".<name>.<random>.tmp".
 bool is_temporary_name(std::string_view name);
 

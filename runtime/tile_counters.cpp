@@ -1,5 +1,7 @@
 #include "tile_counters.h"
 
+#include "mixer.h"
+
 namespace flashjit {
 namespace {
 
@@ -58,7 +60,9 @@ void* TileCounters::get(CUstream stream, bool capturing) const {
     return index < kCaptured ? pair(kStreams + index) : nullptr;
   }
   const std::uint64_t key = key_of(stream);
-  const std::size_t home = (key * 0x9E3779B97F4A7C15ull) >> (64 - kStreamBits);
+  Mixer hash;
+  hash.add(key);
+  const std::size_t home = hash.top_bits(kStreamBits);
   for (std::size_t step = 0; step < kStreams; ++step) {
     const std::size_t index = (home + step) % kStreams;
     std::atomic<std::uint64_t>& owner = (*owners_)[index];
